@@ -85,8 +85,8 @@ impl Resolvers {
         }
     }
 
-    /// The same, which also ask authoritative servers. All DNS queries of one check end within
-    /// `budget`.
+    /// Returns the resolvers, which also query authoritative servers. All DNS queries of one check
+    /// end within `budget`.
     #[must_use]
     pub fn with_authoritative(
         mut self,

@@ -25,8 +25,8 @@ pub struct CustomDomain {
     /// The name that is checked, probed and certified: lower case, A-labels, no dot at the end.
     #[schema(min_length = 1, max_length = 253, example = "shop.example.com")]
     pub canonical_host: String,
-    /// Where the customer's DNS must point. A target that is unguessable and belongs to this domain
-    /// alone proves by itself that the name is the tenant's.
+    /// Where the customer's DNS must point. If the target is unguessable and belongs to this
+    /// domain alone, a CNAME record through it proves that the name is the tenant's.
     #[schema(min_length = 1, max_length = 253, example = "edge.platform.example")]
     pub cname_target: String,
     /// One of `PendingDns`, `PendingHttpProbe`, `Issuing`, `Active`, `Failed`, `PendingRemoval`,

@@ -28,7 +28,7 @@ pub struct OwnershipVerification {
     #[schema(
         min_length = 1,
         max_length = 255,
-        example = "dps-verify=wqdhdm2dvdl5nfe4mxldbwzeyq4hvl6h"
+        example = "dps-verify=5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
     )]
     pub value: String,
 }

@@ -36,7 +36,8 @@ pub struct StatusReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub certificate_not_after: Option<Timestamp>,
-    /// The record with which the customer proves that the name is theirs, while a proof is wanted.
+    /// The record with which the customer proves that the name is theirs, while a proof is
+    /// required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership_verification: Option<OwnershipVerification>,
 }

@@ -44,8 +44,10 @@ kinds! {
     NameChanged => "name.changed",
     /// The name that the Cabinet gives is refused.
     NameRefused => "name.refused",
-    /// The name that the Cabinet gives is claimed by another tenant, or was until lately.
+    /// The name that the Cabinet gives is claimed by another tenant, or was until recently.
     ClaimContested => "claim.contested",
+    /// The name is still being taken down for the domain that had it before.
+    ClaimWaiting => "claim.waiting",
     /// Another tenant proved that the name is its own.
     ClaimSuperseded => "claim.superseded",
     /// The domain gives up its name, which another record takes.

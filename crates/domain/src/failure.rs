@@ -93,7 +93,7 @@ pub enum Failure {
         resolver_outage: bool,
     },
     /// The tenant must prove that the name is its own, by a TXT record of this name. `contested`:
-    /// another tenant claims it or had it until lately.
+    /// another tenant claims it or had it until recently.
     DnsOwnershipRequired { name: String, contested: bool },
     /// Resolvers, or the name servers of the zone, disagree: the change is on its way. Caches may
     /// keep the old answer `until` then.
@@ -401,7 +401,7 @@ impl Failure {
             | Self::DnsCnameLoop { .. }
             | Self::DnsOwnershipRequired { .. }
             | Self::DnsStrayAddress { .. }
-            | Self::CdnInFront { .. } => true,
+            | Self::CdnInFront { answer: None, .. } => true,
             _ => self.is_about_caa(),
         }
     }

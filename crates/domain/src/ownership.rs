@@ -1,9 +1,9 @@
 //! Proof of ownership: which of several tenants may have a hostname.
 //!
 //! Addresses show that a name points at the platform, not which tenant its owner meant. Two records
-//! show it: a CNAME through the domain's own target, where targets are unique per domain, and a TXT
-//! record with a value of this claim alone. A later proof supersedes an earlier claim, since every
-//! claim has a value of its own: only the present owner of the name can publish it.
+//! show the tenant. One is a CNAME through the domain's own target, where targets are unique per
+//! domain. The other is a TXT record with a value of this claim alone. A later proof supersedes an
+//! earlier claim, since only the present owner of the name can publish a new value.
 
 mod judge;
 mod txt;
@@ -22,7 +22,7 @@ pub use txt::{ProofValue, TxtAnswer, TxtObservation, is_foreign, is_published, t
 pub enum RequireProof {
     /// Never: the first claim holds the hostname. For a platform with one tenant.
     Never,
-    /// If another tenant claims the hostname, or had it until lately.
+    /// If another tenant claims the hostname, or had it until recently.
     #[default]
     WhenContested,
     /// For every first certificate.
@@ -136,6 +136,16 @@ impl Ownership {
                 since: now,
                 value: None,
             },
+        }
+    }
+
+    /// The ownership of a record that failed and begins anew: an old proof proves nothing any more.
+    /// The customer may have published a value that is still required.
+    #[must_use]
+    pub fn without_proof(self) -> Self {
+        match self {
+            required @ Self::Required { .. } => required,
+            Self::Open | Self::Held { .. } => Self::Open,
         }
     }
 

@@ -128,7 +128,8 @@ impl DomainRecord {
             }
             Phase::Failed => NameHold::Failed,
             Phase::Leaving => NameHold::Leaving,
-            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => NameHold::Held,
+            Phase::Onboarding(_) | Phase::Expired { .. } => NameHold::Held,
+            Phase::Live { .. } => NameHold::Served,
         }
     }
 
@@ -149,8 +150,10 @@ pub enum NameHold {
     Failed,
     /// It is being taken down.
     Leaving,
-    /// It is worked at or served.
+    /// It is worked at.
     Held,
+    /// It is served.
+    Served,
 }
 
 /// A record and everything that is written with it in one transaction.

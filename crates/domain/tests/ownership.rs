@@ -26,7 +26,7 @@ const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const RESOLVER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 53);
 
-/// What the owner of the hostname publishes.
+/// The records that the owner of the hostname publishes.
 #[derive(Debug, Clone, PartialEq)]
 enum Dns {
     /// Addresses of the edges, without a word about a tenant.
@@ -37,7 +37,7 @@ enum Dns {
     Txt(ProofValue),
 }
 
-/// What happens.
+/// An event in the world.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// A tenant adds the hostname.
@@ -151,12 +151,10 @@ impl World {
         if !is_open(&record, &policy, self.now) {
             return;
         }
-        let others: Vec<DomainRecord> = self
-            .claims
-            .iter()
-            .filter(|other| other.id != record.id)
+        let others = self.claims.iter().filter(|other| other.id != record.id);
+        let (own, strangers): (Vec<DomainRecord>, Vec<DomainRecord>) = others
             .cloned()
-            .collect();
+            .partition(|other| other.tenant_id == record.tenant_id);
         let address = DnsAnswer::Addresses(BTreeSet::from(["198.51.100.1".parse().unwrap()]));
         let chain = match &self.dns {
             Dns::Target(target) => vec![target.to_string()],
@@ -181,7 +179,9 @@ impl World {
         }
         let claim = Claim {
             record: &record,
-            others: &others,
+            own: &own,
+            strangers: &strangers,
+            has_more_strangers: false,
             policy: &policy,
             quarantine: self.policy.quarantine,
             is_proxied: false,

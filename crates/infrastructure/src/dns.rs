@@ -30,7 +30,7 @@ use dps_application::ports::DnsResolver;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
-use dps_domain::ownership::{TxtAnswer, TxtObservation, txt_name};
+use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
@@ -114,13 +114,9 @@ impl DnsResolver for HickoryResolver {
 
     async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
         let deadline = Instant::now() + self.total_timeout;
-        let answer = match Name::from_ascii(txt_name(host)) {
-            Ok(mut name) => {
-                name.set_fqdn(true);
-                txt::look_up(&self.upstream, &name, deadline).await
-            }
-            // The name is too long to have such a record.
-            Err(_) => TxtAnswer::Values(vec![]),
+        let answer = match txt::owner(host) {
+            Some(name) => txt::look_up(&self.upstream, &name, deadline).await,
+            None => TxtAnswer::Values(vec![]),
         };
         TxtObservation {
             resolver: self.address(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use dps_application::ports::AuthoritativeDns;
 use dps_domain::Hostname;
 use dps_domain::dns::{AuthoritativeView, DnsAnswer, MAX_ADDRESSES};
+use dps_domain::ownership::{TxtAnswer, txt_name};
 use dps_infrastructure::dns::{AuthoritativeServers, AuthoritativeSettings, DnsSettings};
 use dps_lab::dns::{DnsServer, Fault, Kind, Zone};
 use scripted::{ScriptedServer, a, cname, response_to};
@@ -73,6 +74,21 @@ impl World {
             ..AuthoritativeSettings::default()
         };
         self.observe_with(settings, host).await
+    }
+
+    /// The TXT records of a claim, by server.
+    async fn observe_proof(&self, host: &str) -> Vec<TxtAnswer> {
+        let settings = AuthoritativeSettings {
+            port: self.port,
+            allow_private: true,
+            ..AuthoritativeSettings::default()
+        };
+        let resolver = self.resolver.address();
+        let servers = AuthoritativeServers::new([resolver], DnsSettings::default(), settings);
+        let host = Hostname::parse(host).unwrap();
+        let deadline = Instant::now() + BOUND;
+        let seen = servers.observe_proof(&host, resolver, deadline).await;
+        seen.into_iter().map(|seen| seen.answer).collect()
     }
 
     async fn observe_with(&self, settings: AuthoritativeSettings, host: &str) -> AuthoritativeView {
@@ -262,4 +278,30 @@ async fn a_forged_answer_is_passed_over() {
 async fn a_name_without_a_known_zone_leads_to_no_server() {
     let world = World::without_servers(53).await;
     assert_eq!(world.observe(HOST).await, AuthoritativeView::default());
+}
+
+#[tokio::test]
+async fn the_value_of_a_claim_is_read_at_each_server_and_bounded() {
+    let zones = [Zone::new(), Zone::new(), Zone::new()];
+    let world = World::start(&[&zones[0], &zones[1], &zones[2]]).await;
+    let name = txt_name(&Hostname::parse(HOST).unwrap());
+    let value = "dps-verify=0123456789abcdef0123456789abcdef";
+    // As much as fits into a message, of which one record is the value.
+    let long = "x".repeat(250);
+    let texts: Vec<&str> = std::iter::once(value)
+        .chain(std::iter::repeat_n(long.as_str(), 230))
+        .collect();
+    zones[0].set_txt(&name, &texts);
+    zones[1].set_fault(&name, Fault::ServFail);
+    // An alias into another zone, whose records its own servers have.
+    zones[2]
+        .set_cname(&name, "proof.elsewhere.example")
+        .unwrap();
+    let seen = world.observe_proof(HOST).await;
+    let [TxtAnswer::Values(values), TxtAnswer::Failed(failed)] = seen.as_slice() else {
+        panic!("{seen:?}")
+    };
+    assert!(values.iter().any(|found| found == value), "{values:?}");
+    assert!(values.len() <= 64, "{}", values.len());
+    assert_eq!(*failed, DnsAnswer::ServFail);
 }

@@ -7,7 +7,9 @@ pub(crate) mod lock;
 pub(crate) mod put_off;
 pub(crate) mod row;
 
-use dps_application::ports::store::{DomainFilter, DomainRecord, RecordWrite, StoreError};
+use dps_application::ports::store::{
+    Claimants, DomainFilter, DomainRecord, RecordWrite, StoreError,
+};
 use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use self::accompany::accompany_in_tx;
@@ -35,8 +37,8 @@ statements! {
     /// In the order of [`NameHold`](dps_application::ports::store::NameHold), which the contract's
     /// stories compare with what this answers.
     SELECT_BY_HOSTNAME = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 ORDER BY CASE WHEN phase = $2 THEN 4 \
-         WHEN phase = $4 THEN 1 WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
+        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 AND ($6 = '' OR CASE WHEN tenant_id = $6 THEN 1 ELSE 0 END = $7) \
+         ORDER BY CASE WHEN substr(phase, 1, 9) = '{\"live\":{' THEN -1 WHEN phase = $2 THEN 4 WHEN phase = $4 THEN 1 WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
          OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT $5",
     ));
     SELECT_PAGE = Sql::both(concat!(
@@ -95,11 +97,17 @@ pub(crate) async fn by_id(
 pub(crate) async fn by_hostname(
     database: &Database,
     hostname: &Hostname,
+    whose: Claimants<'_>,
     limit: u32,
 ) -> Result<Vec<DomainRecord>, StoreError> {
     let mut session = database.read("find a hostname").await?;
     let [gone, failed, leaving] = [&Phase::Gone, &Phase::Failed, &Phase::Leaving].map(to_json);
-    let args = args![hostname, gone, failed, leaving, limit];
+    let (tenant, is_own): (&str, u32) = match whose {
+        Claimants::All => ("", 0),
+        Claimants::Tenant(tenant) => (tenant, 1),
+        Claimants::Others(tenant) => (tenant, 0),
+    };
+    let args = args![hostname, gone, failed, leaving, limit, tenant, is_own];
     let rows = session.fetch_all(SELECT_BY_HOSTNAME, args).await?;
     rows.iter().map(read).collect()
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
-    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore,
-    SecretStore,
+    AccountStore, Claimants, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore,
+    RecordStore, SecretStore,
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
@@ -62,9 +62,10 @@ impl RecordStore for Store {
     async fn domains_by_hostname(
         &self,
         hostname: &Hostname,
+        whose: Claimants<'_>,
         limit: u32,
     ) -> Result<Vec<DomainRecord>, StoreError> {
-        domains::by_hostname(&self.database, hostname, limit).await
+        domains::by_hostname(&self.database, hostname, whose, limit).await
     }
 
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {

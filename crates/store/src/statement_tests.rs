@@ -322,6 +322,8 @@ const HOT: [(&str, &str, &[&str]); 27] = [
             "'\"failed\"'",
             "'\"leaving\"'",
             "64",
+            "'tenant-7'",
+            "0",
         ],
     ),
     (

@@ -228,9 +228,9 @@ fn dns_settings(settings: &Settings) -> DnsSettings {
     }
 }
 
-/// DNS observations that fit into the time of one check: two of CAA records, one of the name, and
-/// one at the authoritative servers.
-const OBSERVATIONS_PER_CHECK: u32 = 4;
+/// DNS observations that fit into the time of one check. Two are of CAA records, one is of the
+/// name, one of its TXT records, and one at the authoritative servers.
+const OBSERVATIONS_PER_CHECK: u32 = 5;
 
 fn resolvers(settings: &Settings) -> Arc<Resolvers> {
     let dns = dns_settings(settings);

@@ -40,4 +40,14 @@ pub trait AuthoritativeDns: Send + Sync {
         resolver: SocketAddr,
         deadline: Instant,
     ) -> AuthoritativeView;
+
+    /// Looks up the TXT records that prove a claim of `host`, at the servers that
+    /// [`observe`](Self::observe) queries. Servers that answer with an alias into another zone are
+    /// left out.
+    async fn observe_proof(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> Vec<TxtObservation>;
 }

@@ -91,7 +91,7 @@ impl CabinetEvent {
 /// An event of a claim that has its own counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimEvent {
-    /// A tenant claims a name that another tenant claims, or had until lately.
+    /// A tenant claims a name that another tenant claims, or had until recently.
     Contested,
     /// A tenant lost its claim, since another proved that the name is its own.
     Superseded,

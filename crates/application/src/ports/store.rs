@@ -33,7 +33,7 @@ pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{
-    DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore, RecordWrite,
+    Claimants, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore, RecordWrite,
 };
 pub use secrets::{SecretRow, SecretStore};
 

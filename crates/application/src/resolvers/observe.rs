@@ -100,11 +100,34 @@ impl Resolvers {
         observations
     }
 
-    /// Queries the TXT records that prove a claim of `host`, at every resolver that works.
-    pub(crate) async fn observe_proof(&self, host: &Hostname) -> Vec<TxtObservation> {
+    /// Queries the TXT records that prove a claim of `host` at every resolver that works. Queries
+    /// the zone's authoritative servers too, unless `is_enough` accepts those answers. A resolver
+    /// that does not answer within the budget is left out.
+    pub(crate) async fn observe_proof(
+        &self,
+        host: &Hostname,
+        budget: DnsBudget,
+        is_enough: impl Fn(&[TxtObservation]) -> bool,
+    ) -> Vec<TxtObservation> {
         let works = |member: &&Member| member.lock().out_of_order.is_none();
-        let working = self.members.iter().filter(works);
-        join_all(working.map(|member| member.resolver.observe_proof(host))).await
+        let working: Vec<&Member> = self.members.iter().filter(works).collect();
+        let observe = |member: &&Member| {
+            let resolver = Arc::clone(&member.resolver);
+            async move {
+                let observation = resolver.observe_proof(host);
+                timeout_at(budget.deadline(), observation).await.ok()
+            }
+        };
+        let observations = join_all(working.iter().map(observe)).await;
+        let mut observations: Vec<TxtObservation> = observations.into_iter().flatten().collect();
+        if let (Some(authoritative), Some(member)) = (&self.authoritative, working.first())
+            && !is_enough(&observations)
+        {
+            let resolver = member.resolver.address();
+            let seen = authoritative.observe_proof(host, resolver, budget.deadline());
+            observations.extend(seen.await);
+        }
+        observations
     }
 
     /// Notes whether a resolver resolved our own target.

@@ -6,7 +6,7 @@ use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
 use dps_domain::{DnsState, Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
-use super::check_ownership::check_ownership;
+use super::check_ownership::{PassedDns, check_ownership};
 use super::context::StepContext;
 use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
@@ -17,7 +17,8 @@ use dps_domain::outcome::{Outcome, Then};
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Fault> {
-    let (verdict, views) = observe_dns(context, context.dns_budget()).await;
+    let budget = context.dns_budget();
+    let (verdict, views) = observe_dns(context, budget).await;
     let metrics = &context.service.metrics;
     let outcome = match verdict {
         DnsVerdict::PointsAtUs {
@@ -25,12 +26,15 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Faul
             is_proxied,
             ..
         } => {
-            if let Some(unproven) =
-                check_ownership(context, &views, is_proxied, Then::Retry).await?
-            {
+            let passed = PassedDns {
+                views,
+                is_proxied,
+                budget,
+            };
+            if let Some(proof_required) = check_ownership(context, &passed, Then::Retry).await? {
                 metrics.domain_verification(false);
-                keep_addresses(context, &views);
-                return Ok(unproven);
+                keep_addresses(context, &passed.views);
+                return Ok(proof_required);
             }
             metrics.domain_verification(true);
             let detail = json!({ "addresses": addresses });

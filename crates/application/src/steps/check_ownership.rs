@@ -1,4 +1,6 @@
-//! Is the name its tenant's own? Asked where the DNS check finds that the name points at us.
+//! Checks whether a claim must be proven, where the DNS check finds that the name points at us.
+
+use std::time::Duration;
 
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::outcome::{Outcome, Then};
@@ -7,27 +9,43 @@ use dps_domain::ownership::{
     is_published, judge, target_proves, txt_name,
 };
 use dps_domain::record::claim::superseded;
-use dps_domain::{Failure, Ownership};
+use dps_domain::{EventKind, Failure, Ownership, Phase};
 use serde_json::{Value, json};
 
 use super::context::StepContext;
+use super::edges;
 use super::evidence::answer;
 use super::fault::Fault;
 use crate::cabinet::align::write_record;
 use crate::ports::metrics::{ClaimEvent, LocalParty};
-use crate::ports::store::DomainRecord;
+use crate::ports::store::{Claimants, DomainRecord, NameHold, StoreError};
+use crate::resolvers::DnsBudget;
 
-/// Records of a hostname that are compared: those that hold it most firmly.
+/// Records of a hostname that are compared: of the tenant, and of other tenants those that hold it
+/// most firmly.
 const MAX_CLAIMS: u32 = 64;
+/// Rounds of superseding. Each ends the claims of one page.
+const MAX_ROUNDS: usize = 64;
+/// The pause while an earlier domain of the name is being taken down.
+const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(30);
 /// How often a claim that others write at the same time is read again.
 const TRIES: usize = 5;
 
-/// Checks the claim of a record whose name points at us by these views. `None`: the domain goes on.
-/// `is_proxied` says whether it leads to a proxy that is not ours. `then` is what follows if the tenant must prove it first.
+/// A DNS check that found the name pointing at us.
+pub(super) struct PassedDns {
+    /// The answers of the resolvers.
+    pub(super) views: Vec<ResolverView>,
+    /// Whether the name leads to a proxy that is not ours.
+    pub(super) is_proxied: bool,
+    /// The time for DNS queries of this step.
+    pub(super) budget: DnsBudget,
+}
+
+/// Checks the claim of a record whose name points at us. `None`: the domain goes on. `then` is the
+/// continuation if the tenant must prove the claim first.
 pub(super) async fn check_ownership(
     context: &StepContext<'_>,
-    views: &[ResolverView],
-    is_proxied: bool,
+    passed: &PassedDns,
     then: Then,
 ) -> Result<Option<Outcome>, Fault> {
     let (service, record) = (context.service, context.record);
@@ -35,23 +53,35 @@ pub(super) async fn check_ownership(
     if !is_open(record, policy, service.now()) {
         return Ok(None);
     }
-    let mut others = service
-        .store
-        .domains_by_hostname(&record.hostname, MAX_CLAIMS)
-        .await?;
-    others.retain(|other| other.id != record.id);
+    let records = Records::read(context).await?;
+    if records.is_taken_down() {
+        // The certificate of the next tenant must not leave the edges with that of the last.
+        return Ok(Some(Outcome::Waiting {
+            until: service.now() + TAKE_DOWN_PAUSE,
+            kind: EventKind::ClaimWaiting,
+        }));
+    }
     let claim = Claim {
         record,
-        others: &others,
+        own: &records.own,
+        strangers: &records.strangers,
+        has_more_strangers: records.has_more_strangers,
         policy,
         quarantine: service.policy.quarantine,
-        is_proxied,
+        is_proxied: passed.is_proxied,
         now: service.now(),
     };
-    let (proof, is_foreign) = if target_proves(&claim, views) {
+    let (proof, is_foreign) = if target_proves(&claim, &passed.views) {
         (Some(Basis::Target), false)
     } else {
-        let seen = service.resolvers.observe_proof(&record.hostname).await;
+        // The authoritative servers show a value that a resolver's cache does not have yet.
+        let is_enough = |seen: &[TxtObservation]| {
+            record.ownership.required().is_none() || is_published(&record.ownership, seen)
+        };
+        let (resolvers, host) = (&service.resolvers, &record.hostname);
+        let seen = resolvers
+            .observe_proof(host, passed.budget, is_enough)
+            .await;
         note(context, &seen);
         if let Some(unanswered) = unanswered(context, &seen) {
             return Ok(Some(unanswered));
@@ -63,9 +93,7 @@ pub(super) async fn check_ownership(
     match judge(&claim, proof, is_foreign) {
         Judgement::Accepted { proof: None } => Ok(None),
         Judgement::Accepted { proof: Some(basis) } => {
-            for loser in claim.superseded() {
-                supersede(context, loser.clone()).await?;
-            }
+            supersede_all(context, &claim).await?;
             let held = record.ownership.clone().proven(basis, claim.now);
             context.evidence.ownership(held);
             context.evidence.note("proof", json!(basis));
@@ -90,9 +118,41 @@ pub(super) async fn check_ownership(
     }
 }
 
-/// The outcome if a proof is required and no resolver answered.
+/// The records of the hostname besides that of the step.
+struct Records {
+    own: Vec<DomainRecord>,
+    strangers: Vec<DomainRecord>,
+    has_more_strangers: bool,
+}
+
+impl Records {
+    async fn read(context: &StepContext<'_>) -> Result<Self, StoreError> {
+        let (store, record) = (&context.service.store, context.record);
+        let (hostname, tenant) = (&record.hostname, record.tenant_id.as_str());
+        let own = Claimants::Tenant(tenant);
+        let mut own = store.domains_by_hostname(hostname, own, MAX_CLAIMS).await?;
+        own.retain(|other| other.id != record.id);
+        let others = Claimants::Others(tenant);
+        let strangers = store
+            .domains_by_hostname(hostname, others, MAX_CLAIMS)
+            .await?;
+        Ok(Self {
+            has_more_strangers: strangers.len() >= MAX_CLAIMS as usize,
+            own,
+            strangers,
+        })
+    }
+
+    /// Whether a domain that had the name before is being taken down. It undeploys every
+    /// certificate of the name.
+    fn is_taken_down(&self) -> bool {
+        let mut records = self.own.iter().chain(&self.strangers);
+        records.any(|other| other.id.is_take_down() && other.phase == Phase::Leaving)
+    }
+}
+
+/// The outcome if no resolver answered: another claim's value may stand there.
 fn unanswered(context: &StepContext<'_>, seen: &[TxtObservation]) -> Option<Outcome> {
-    context.record.ownership.required()?;
     let mut failed = Vec::with_capacity(seen.len());
     for observation in seen {
         match &observation.answer {
@@ -104,10 +164,10 @@ fn unanswered(context: &StepContext<'_>, seen: &[TxtObservation]) -> Option<Outc
         }
     }
     let resolvers = failed.iter().map(|(resolver, _)| *resolver).collect();
-    let are_silent = failed
+    let is_timeout = failed
         .iter()
         .all(|(_, answer)| **answer == DnsAnswer::Timeout);
-    let failure = if are_silent {
+    let failure = if is_timeout {
         Failure::DnsTimeout {
             resolvers,
             resolver_outage: failed.is_empty(),
@@ -134,26 +194,55 @@ fn note(context: &StepContext<'_>, seen: &[TxtObservation]) {
     context.evidence.note("proofRecords", seen);
 }
 
+/// Ends the claims of other tenants, however many there are.
+async fn supersede_all(context: &StepContext<'_>, claim: &Claim<'_>) -> Result<(), Fault> {
+    let mut losers: Vec<DomainRecord> = claim.superseded().cloned().collect();
+    let others = Claimants::Others(&context.record.tenant_id);
+    for _ in 0..MAX_ROUNDS {
+        if losers.is_empty() {
+            return Ok(());
+        }
+        for loser in losers {
+            supersede(context, loser).await?;
+        }
+        if !claim.has_more_strangers {
+            return Ok(());
+        }
+        let store = &context.service.store;
+        let page = store.domains_by_hostname(&context.record.hostname, others, MAX_CLAIMS);
+        losers = page.await?;
+        losers.retain(|other| other.name_hold() >= NameHold::Held);
+    }
+    let detail = "the name has more claims than can be ended in one step".to_owned();
+    Err(Fault::Inconsistent(detail))
+}
+
 /// Ends the claim of another tenant. Doing so twice is harmless.
 async fn supersede(context: &StepContext<'_>, mut loser: DomainRecord) -> Result<(), Fault> {
     let service = context.service;
     for _ in 0..TRIES {
+        // It may have another name by now, or hold this one no longer.
+        let is_over =
+            loser.hostname != context.record.hostname || loser.name_hold() < NameHold::Held;
+        if is_over && loser.phase != Phase::Failed {
+            return Ok(());
+        }
+        // First the order: a process that dies in between comes back to a claim that is not over,
+        // or that failed and has no order.
+        if let Some(order) = service.store.order_open(loser.id).await? {
+            edges::withdraw_of(service, order.id).await?;
+            service.store.order_close(order.id, service.now()).await?;
+        }
+        if is_over {
+            return Ok(());
+        }
         let (policy, replica) = (&service.policy, &service.replica);
-        let mut write = match superseded(&loser, context.record, policy, service.now(), replica) {
-            Ok(write) => write,
-            Err(error) => {
-                // It holds the name no longer.
-                tracing::debug!(domain.id = %loser.id, %error, "claim.over");
-                return Ok(());
-            }
-        };
+        let write = superseded(&loser, context.record, policy, service.now(), replica);
+        let mut write = write.map_err(|error| Fault::Inconsistent(error.to_string()))?;
         let abandoned = service.order_limits().abandoned(&loser, write.record());
         write.ledger.extend(abandoned);
         if write_record(service, write, false).await? {
             service.metrics.claim(ClaimEvent::Superseded);
-            if let Some(order) = service.store.order_open(loser.id).await? {
-                service.store.order_close(order.id, service.now()).await?;
-            }
             return Ok(());
         }
         match service.store.domain(loser.id).await? {

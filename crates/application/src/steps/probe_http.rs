@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, ResolverView, stray_addresses};
+use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
 use dps_domain::policy::ProbeMode;
 use dps_domain::probe;
 use dps_domain::{Event, EventKind, Failure};
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use self::fetch::Fetch;
 use super::check_dns::{keep_addresses, moved_away, nothing_new, observe_dns};
-use super::check_ownership::check_ownership;
+use super::check_ownership::{PassedDns, check_ownership};
 use super::context::StepContext;
 use super::edges;
 use super::edges::Unreached;
@@ -27,54 +27,54 @@ use dps_domain::outcome::{Outcome, Then};
 const BETWEEN_PASSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Result<Outcome, Fault> {
-    let outcome = match probe(context).await {
-        Ok(probed) => {
-            // Another tenant may have claimed the name since the DNS check.
-            let (views, is_proxied) = (&probed.views, probed.is_proxied);
-            let unproven = check_ownership(context, views, is_proxied, Then::RecheckDns).await?;
-            if let Some(unproven) = unproven {
-                return Ok(unproven);
-            }
-            let addresses: Vec<&IpAddr> = probed.addresses.iter().take(MAX_ADDRESSES).collect();
-            Outcome::Moved {
-                event: Event::HttpReady,
-                kind: match probed.reached {
-                    Reached::AllBut { .. } => EventKind::HttpReady,
-                    Reached::NotFromHere | Reached::NotTried => EventKind::HttpInconclusive,
-                },
-                detail: json!({ "addresses": addresses }),
-            }
+    let target = match target(context).await {
+        Ok(target) => target,
+        Err(unready) => return Ok(failed(context, unready)),
+    };
+    let (kind, detail) = match reach(context, &target).await {
+        Ok(reached) => {
+            let addresses: Vec<&IpAddr> = target.addresses.iter().take(MAX_ADDRESSES).collect();
+            let kind = match reached {
+                Reached::AllBut { .. } => EventKind::HttpReady,
+                Reached::NotFromHere | Reached::NotTried => EventKind::HttpInconclusive,
+            };
+            (kind, json!({ "addresses": addresses }))
         }
         Err(Unready::Answered(failure)) if context.service.policy.probe.mode == ProbeMode::Warn => {
             tracing::warn!(
                 domain.id = %context.record.id, domain.hostname = %context.record.hostname,
                 code = %failure.code(), "probe.failure_ignored"
             );
-            Outcome::Moved {
-                event: Event::HttpReady,
-                kind: EventKind::HttpInconclusive,
-                detail: json!({ "ignored": failure }),
-            }
+            (EventKind::HttpInconclusive, json!({ "ignored": failure }))
         }
-        Err(Unready::Answered(failure)) => Outcome::failed(failure, Then::Retry),
-        Err(Unready::Failed { failure, then }) => {
-            nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
-        }
-        Err(Unready::Local { party, detail }) => context.local_fault(party, &detail),
+        Err(unready) => return Ok(failed(context, unready)),
     };
-    Ok(outcome)
+    // Another tenant may have claimed the name since the DNS check.
+    let proof_required = check_ownership(context, &target.dns, Then::RecheckDns).await?;
+    Ok(proof_required.unwrap_or(Outcome::Moved {
+        event: Event::HttpReady,
+        kind,
+        detail,
+    }))
 }
 
-/// Nothing at the name's addresses keeps the CA from our responder, as far as can be seen.
-pub(super) struct Probed {
+fn failed(context: &StepContext<'_>, unready: Unready) -> Outcome {
+    match unready {
+        Unready::Answered(failure) => Outcome::failed(failure, Then::Retry),
+        Unready::Failed { failure, then } => {
+            nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
+        }
+        Unready::Local { party, detail } => context.local_fault(party, &detail),
+    }
+}
+
+/// A name that points at us, with the addresses to probe.
+struct Target {
     /// The name's addresses.
     addresses: BTreeSet<IpAddr>,
-    /// Whether some of the addresses are those of a proxy that is not ours.
-    is_proxied: bool,
-    /// What the resolvers answered.
-    views: Vec<ResolverView>,
-    /// Whether our responder was seen there.
-    pub(super) reached: Reached,
+    /// Addresses of our own target.
+    ours: BTreeSet<IpAddr>,
+    dns: PassedDns,
 }
 
 /// Where our responder was seen.
@@ -113,8 +113,15 @@ pub(super) enum Unready {
 }
 
 /// Checks DNS again, and fetches our random token from every address.
-pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
-    let (verdict, views) = observe_dns(context, context.dns_budget()).await;
+pub(super) async fn probe(context: &StepContext<'_>) -> Result<Reached, Unready> {
+    let target = target(context).await?;
+    reach(context, &target).await
+}
+
+/// Checks DNS again.
+async fn target(context: &StepContext<'_>) -> Result<Target, Unready> {
+    let budget = context.dns_budget();
+    let (verdict, views) = observe_dns(context, budget).await;
     let unready = |failure, then| {
         keep_addresses(context, &views);
         Unready::Failed { failure, then }
@@ -141,24 +148,25 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
         // progress.
         return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
-    if context.service.policy.probe.mode == ProbeMode::Off {
-        let reached = Reached::NotTried;
-        return Ok(Probed {
-            addresses,
-            is_proxied,
-            views,
-            reached,
-        });
-    }
-    let reached = probe_all(context, &addresses, &ours)
-        .await
-        .inspect_err(|_| keep_addresses(context, &views))?;
-    Ok(Probed {
+    Ok(Target {
         addresses,
-        is_proxied,
-        views,
-        reached,
+        ours,
+        dns: PassedDns {
+            views,
+            is_proxied,
+            budget,
+        },
     })
+}
+
+/// Fetches our random token from every address, unless the operator wants no probe.
+async fn reach(context: &StepContext<'_>, target: &Target) -> Result<Reached, Unready> {
+    if context.service.policy.probe.mode == ProbeMode::Off {
+        return Ok(Reached::NotTried);
+    }
+    probe_all(context, &target.addresses, &target.ours)
+        .await
+        .inspect_err(|_| keep_addresses(context, &target.dns.views))
 }
 
 impl From<Unreached> for Unready {

@@ -7,7 +7,7 @@ use dps_domain::{EventKind, Failure, Timestamp};
 
 use super::check_caa::{Recheck, recheck_caa};
 use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
-use super::check_ownership::check_ownership;
+use super::check_ownership::{PassedDns, check_ownership};
 use super::context::StepContext;
 use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
@@ -26,10 +26,13 @@ pub(super) async fn recheck(
     }
     let outcome = match verdict {
         DnsVerdict::PointsAtUs { is_proxied, .. } => {
-            if let Some(unproven) =
-                check_ownership(context, &views, is_proxied, Then::Retry).await?
-            {
-                return Ok(unproven);
+            let passed = PassedDns {
+                views,
+                is_proxied,
+                budget,
+            };
+            if let Some(proof_required) = check_ownership(context, &passed, Then::Retry).await? {
+                return Ok(proof_required);
             }
             match recheck_caa(context, budget).await {
                 Recheck::Forbidden(forbidden) => return Ok(forbidden),

@@ -29,6 +29,11 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
         edges::withdraw_of(service, order.id).await?;
         service.store.order_close(order.id, service.now()).await?;
     }
+    // The edges serve another record's certificate in place of this one's.
+    let holder = service.store.domain_by_hostname(&record.hostname).await?;
+    if holder.is_some_and(|other| other.id != record.id && other.phase.is_live()) {
+        return Ok(moved(Event::Undeployed, EventKind::Undeployed));
+    }
     // A store that was restored from a backup may not know of a certificate that is served.
     let reach = take_down(context, newest.unwrap_or(FIRST_GENERATION)).await?;
     if let Some(unreached) = reach.failed.filter(|_| newest.is_some()) {

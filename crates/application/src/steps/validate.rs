@@ -11,7 +11,7 @@ use serde_json::json;
 use super::context::{StepContext, moved};
 use super::edges;
 use super::fault::Fault;
-use super::probe_http::{self, Probed, Reached, Unready};
+use super::probe_http::{self, Reached, Unready};
 use crate::ca::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{
@@ -236,10 +236,7 @@ async fn after_unmet_challenge(
     match probe_http::probe(context).await {
         // Chance decides which address the CA takes, so the pause does not grow. Where we cannot
         // see our edges, the CA's word alone is no reason to blame the customer.
-        Ok(Probed {
-            reached: Reached::AllBut { unreachable: 1.. } | Reached::NotFromHere,
-            ..
-        }) => {
+        Ok(Reached::AllBut { unreachable: 1.. } | Reached::NotFromHere) => {
             let ours = Failure::EdgeUnreachable {
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),
@@ -250,10 +247,7 @@ async fn after_unmet_challenge(
         // The path is right now. Once, that is taken for a moment's outage of ours, and not
         // reported.
         Ok(_) if is_first => unconfirmed(sub_cause, detail),
-        Ok(Probed {
-            reached: Reached::NotTried,
-            ..
-        }) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
+        Ok(Reached::NotTried) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
         // Twice, the CA sees other records than we do, or is kept out.
         Ok(_) => {
             let split = Failure::AcmeValidationFailed {

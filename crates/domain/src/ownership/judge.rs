@@ -12,8 +12,12 @@ use crate::{Phase, Timestamp};
 pub struct Claim<'a> {
     /// The claim.
     pub record: &'a DomainRecord,
-    /// The other records of the same hostname, of any tenant.
-    pub others: &'a [DomainRecord],
+    /// The tenant's other records of the same hostname.
+    pub own: &'a [DomainRecord],
+    /// Records of other tenants for the same hostname: those that hold it most firmly.
+    pub strangers: &'a [DomainRecord],
+    /// Whether there are more records of other tenants.
+    pub has_more_strangers: bool,
     /// The operator's rules.
     pub policy: &'a OwnershipPolicy,
     /// How long a removed hostname is kept for its last tenant.
@@ -35,7 +39,7 @@ pub enum Judgement {
     },
     /// The tenant must prove its claim.
     ProofRequired {
-        /// Another tenant claims the hostname or had it until lately.
+        /// Another tenant claims the hostname or had it until recently.
         contested: bool,
     },
 }
@@ -62,22 +66,23 @@ fn must_reprove(record: &DomainRecord, policy: &OwnershipPolicy, now: Timestamp)
 }
 
 impl Claim<'_> {
-    fn strangers(&self) -> impl Iterator<Item = &DomainRecord> {
-        let tenant = &self.record.tenant_id;
-        self.others
-            .iter()
-            .filter(move |other| other.tenant_id != *tenant)
-    }
-
     /// The ownership of this and of the tenant's other records of the hostname.
     pub fn own(&self) -> Vec<&Ownership> {
-        let tenant = &self.record.tenant_id;
-        let others = self.others.iter();
-        others
-            .filter(|other| other.tenant_id == *tenant)
-            .chain([self.record])
-            .map(|record| &record.ownership)
-            .collect()
+        let records = self.own.iter().chain([self.record]);
+        records.map(|record| &record.ownership).collect()
+    }
+
+    /// When another tenant proved the hostname, the last time.
+    fn proven_by_another_at(&self) -> Option<Timestamp> {
+        let proven_at = |other: &DomainRecord| match other.ownership {
+            Ownership::Held {
+                basis: Basis::Target | Basis::Txt,
+                since,
+                ..
+            } => Some(since),
+            Ownership::Open | Ownership::Required { .. } | Ownership::Held { .. } => None,
+        };
+        self.strangers.iter().filter_map(proven_at).max()
     }
 
     /// Whether the required value is older than the proof of another tenant. It may have been
@@ -86,36 +91,46 @@ impl Claim<'_> {
         let Ownership::Required { since: issued, .. } = self.record.ownership else {
             return false;
         };
-        let proven_later = |other: &DomainRecord| match other.ownership {
-            Ownership::Held {
-                basis: Basis::Target | Basis::Txt,
-                since,
-                ..
-            } => issued < since,
-            Ownership::Open | Ownership::Required { .. } | Ownership::Held { .. } => false,
-        };
-        self.strangers().any(proven_later)
+        self.proven_by_another_at().is_some_and(|at| issued < at)
     }
 
     /// The claims that a proof of this one supersedes.
     pub fn superseded(&self) -> impl Iterator<Item = &DomainRecord> {
-        self.strangers()
-            .filter(|other| other.name_hold() == NameHold::Held)
+        self.strangers
+            .iter()
+            .filter(|other| other.name_hold() >= NameHold::Held)
     }
 
-    /// Whether the tenant had the hostname until lately, so that it returns without a proof.
+    /// Whether the tenant had the hostname until recently, so that it returns without a proof.
     fn is_returning(&self) -> bool {
-        let tenant = &self.record.tenant_id;
-        let had_it_lately = |other: &&DomainRecord| {
-            other.tenant_id == *tenant
-                && other.ownership.is_held()
-                && self.now.since(other.updated_at) < self.quarantine
+        let had_it = |other: &DomainRecord| {
+            other.ownership.is_held() && self.now.since(other.updated_at) < self.quarantine
         };
-        self.record.ownership.is_held() || self.others.iter().any(|other| had_it_lately(&other))
+        self.record.ownership.is_held() || self.own.iter().any(had_it)
     }
 
     fn is_contested(&self) -> bool {
-        self.strangers().any(competes)
+        self.has_more_strangers || self.strangers.iter().any(competes)
+    }
+
+    /// Whether another tenant has the hostname: nobody else can return to it without a proof.
+    fn is_taken(&self) -> bool {
+        self.has_more_strangers || self.strangers.iter().any(has_it)
+    }
+
+    /// Whether the claim was proven since it began, and no other tenant proved the hostname later.
+    /// Once it is served, only its return from elsewhere is judged. An old proof does not count for
+    /// that.
+    fn is_proven_for_this_run(&self) -> bool {
+        let is_onboarding = matches!(self.record.phase, Phase::Onboarding(_));
+        match self.record.ownership {
+            Ownership::Held {
+                basis: Basis::Target | Basis::Txt,
+                since,
+                ..
+            } => is_onboarding && self.proven_by_another_at().is_none_or(|at| at < since),
+            Ownership::Open | Ownership::Required { .. } | Ownership::Held { .. } => false,
+        }
     }
 }
 
@@ -124,38 +139,26 @@ impl Claim<'_> {
 fn competes(other: &DomainRecord) -> bool {
     match other.name_hold() {
         // It is kept for the quarantine.
-        NameHold::Gone | NameHold::Leaving | NameHold::Held => true,
-        NameHold::Failed => other.ownership.is_held(),
-        NameHold::None => false,
+        NameHold::Gone | NameHold::Leaving | NameHold::Held | NameHold::Served => true,
+        NameHold::Failed | NameHold::None => false,
     }
 }
 
-/// Whether a record has the hostname: nobody else can return to it without a proof.
 fn has_it(other: &DomainRecord) -> bool {
     other.phase.was_served() || (other.ownership.is_held() && competes(other))
 }
 
-/// Whether the CNAME of the name proves the claim: every resolver sees it go through the domain's
-/// own target, which is unique and which no other tenant had for this hostname.
+/// Whether the CNAME of the name proves the claim. Every resolver must see it go through the
+/// domain's own target. The target must be unique, and no other tenant's for this hostname.
 pub fn target_proves(claim: &Claim<'_>, views: &[ResolverView]) -> bool {
     let target = &claim.record.cname_target;
     claim.policy.is_unique(target)
-        && claim.strangers().all(|other| other.cname_target != *target)
+        && !claim.has_more_strangers
+        && claim
+            .strangers
+            .iter()
+            .all(|other| other.cname_target != *target)
         && goes_through(target, views)
-}
-
-/// Whether the claim was proven since it began. Once it is served, only its return from elsewhere is
-/// judged, and an old proof does not count for that.
-fn is_proven_for_this_run(record: &DomainRecord) -> bool {
-    let is_onboarding = matches!(record.phase, Phase::Onboarding(_));
-    let is_proven = matches!(
-        record.ownership,
-        Ownership::Held {
-            basis: Basis::Target | Basis::Txt,
-            ..
-        }
-    );
-    is_onboarding && is_proven
 }
 
 /// Decides about a claim whose name points at us. `proof` is what the DNS proves for it, and
@@ -164,11 +167,11 @@ pub fn judge(claim: &Claim<'_>, proof: Option<Basis>, is_foreign: bool) -> Judge
     if proof.is_some() {
         return Judgement::Accepted { proof };
     }
-    if is_proven_for_this_run(claim.record) {
+    if claim.is_proven_for_this_run() {
         return Judgement::Accepted { proof: None };
     }
     let contested = claim.is_contested();
-    let returns = claim.is_returning() && !claim.strangers().any(has_it);
+    let returns = claim.is_returning() && !claim.is_taken();
     let required = match claim.policy.require {
         RequireProof::Never => false,
         RequireProof::Always => true,

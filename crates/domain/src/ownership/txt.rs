@@ -25,8 +25,8 @@ pub fn txt_name(hostname: &Hostname) -> String {
     format!("{LABEL}.{hostname}")
 }
 
-/// The value of a TXT record that proves one claim: 128 random bits, bound to the tenant and the
-/// hostname of the record that keeps it.
+/// The value of a TXT record that proves one claim: 128 random bits. It is bound to the tenant and
+/// the hostname of the record that keeps it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProofValue(Box<str>);

@@ -34,7 +34,7 @@ pub struct AlignContext<'a> {
     pub occasion: Occasion,
     /// The time of the last retry request, if that was lately.
     pub last_retry: Option<Timestamp>,
-    /// Whether another tenant claims the hostname, or had it until lately.
+    /// Whether another tenant claims the hostname, or had it until recently.
     pub is_contested: bool,
 }
 
@@ -185,8 +185,8 @@ fn begun(
     write
 }
 
-/// The ownership of a record that begins anew: its last tenant returns without a proof during the
-/// quarantine, if nobody else has the hostname by then. An old proof proves nothing any more.
+/// The ownership of a record that begins anew. During the quarantine, its tenant returns without a
+/// proof if nobody else has the hostname by then. An old proof proves nothing any more.
 fn kept_ownership(context: &AlignContext<'_>, record: &DomainRecord) -> Ownership {
     let is_late = context.now.since(record.updated_at) >= context.policy.quarantine;
     match record.ownership.clone() {

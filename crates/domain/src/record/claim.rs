@@ -7,9 +7,9 @@ use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::policy::Policy;
 use crate::{Event, EventKind, Failure, IllegalTransition, Ownership, Timestamp};
 
-/// Ends the claim `before`, since the tenant of `winner` proved that the hostname is its own. What
-/// the edges serve stays there until the winner's certificate takes its place. A retry begins
-/// anew, with a proof of its own.
+/// Ends the claim `before`, since the tenant of `winner` proved that the hostname is its own. The
+/// edges keep its certificate until the winner's takes its place. A retry begins anew, with a proof
+/// of its own.
 pub fn superseded(
     before: &DomainRecord,
     winner: &DomainRecord,

@@ -45,6 +45,7 @@ pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
         }
         Phase::Failed => {
             record.phase = Phase::START;
+            record.ownership = before.ownership.clone().without_proof();
             record.pending_since = now;
         }
         Phase::Gone => return Err(Refused::NotWaiting("it was removed")),

@@ -9,10 +9,12 @@ use super::names::{CabinetDomain, Names};
 use super::operator::{self, Refused};
 use super::test_record::{NOW, record};
 use super::{DomainRecord, RecordWrite};
+use crate::ownership::{Basis, ProofValue};
 use crate::phase::{DnsState, Next};
 use crate::policy::Policy;
 use crate::{
-    CertificateId, EventKind, Failure, Issuance, OrderGate, OrderId, Phase, Status, Timestamp,
+    CertificateId, EventKind, Failure, Issuance, OrderGate, OrderId, Ownership, Phase, Status,
+    Timestamp,
 };
 
 const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_100_000);
@@ -173,5 +175,30 @@ fn a_retry_lifts_a_pause_of_the_ca_in_every_state_and_no_other() {
         }
         let kind = by_customer(&before).event.unwrap().kind;
         assert_eq!(kind, EventKind::RetryRequested);
+    }
+}
+
+#[test]
+fn a_retry_of_a_failed_claim_forgets_its_proof_and_keeps_the_value_that_is_required() {
+    let held = Ownership::Held {
+        basis: Basis::Txt,
+        since: EARLIER,
+        value: None,
+    };
+    let required = Ownership::Required {
+        value: ProofValue::new([7; 16]),
+        since: EARLIER,
+    };
+    for (before, by_operator) in [
+        (held, Ownership::Open),
+        (required.clone(), required),
+        (Ownership::Open, Ownership::Open),
+    ] {
+        let failed = DomainRecord {
+            ownership: before,
+            ..record(Phase::Failed)
+        };
+        let retried = operator::retry(&failed, NOW, "operator").unwrap();
+        assert_eq!(retried.record().ownership, by_operator);
     }
 }

@@ -14,6 +14,7 @@ use dps_domain::address::refused_kind;
 use dps_domain::dns::{
     AuthoritativeView, DnsAnswer, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer,
 };
+use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use futures_util::future::{join, join_all};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -24,7 +25,7 @@ use super::chain::{Chain, Outcome, end_of, follow_chain, text};
 use super::combine::combine;
 use super::direct::{Exchange, NoAnswer, query};
 use super::query::{Answer, Reply, Upstream};
-use super::{DnsSettings, name};
+use super::{DnsSettings, name, txt};
 
 /// Names of name servers that are kept, to recognise the provider.
 const MAX_KEPT_NAMES: usize = 8;
@@ -83,18 +84,16 @@ impl AuthoritativeDns for AuthoritativeServers {
         resolver: SocketAddr,
         deadline: Instant,
     ) -> AuthoritativeView {
-        let mut upstreams = self.resolvers.iter();
-        let upstream = upstreams.find(|upstream| upstream.address() == resolver);
-        let (Some(upstream), Some(start)) = (upstream, name(host)) else {
+        let Some((upstream, start)) = self.begin(host, resolver) else {
             return AuthoritativeView::default();
         };
-        let top = usize::from(start.num_labels()).min(host.registered_domain().split('.').count());
-        let Some(zone) = Zone::find(upstream, &start, top, deadline).await else {
+        let Some(zone) = Zone::find(upstream, host, &start, deadline).await else {
             return AuthoritativeView::default();
         };
         let (servers, not_queried) = self.addresses(upstream, &zone, deadline).await;
         let walks = join_all(servers.iter().map(|server| async {
-            let of = |kind| self.walk(*server, &zone.name, &start, kind, deadline);
+            let at = zone.at(*server, deadline);
+            let of = |kind| self.walk_addresses(at, &start, kind);
             join(of(RecordType::A), of(RecordType::AAAA)).await
         }))
         .await;
@@ -110,6 +109,37 @@ impl AuthoritativeDns for AuthoritativeServers {
             not_queried,
         }
     }
+
+    async fn observe_proof(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> Vec<TxtObservation> {
+        let (Some((upstream, start)), Some(owner)) = (self.begin(host, resolver), txt::owner(host))
+        else {
+            return vec![];
+        };
+        let Some(zone) = Zone::find(upstream, host, &start, deadline).await else {
+            return vec![];
+        };
+        let (servers, _) = self.addresses(upstream, &zone, deadline).await;
+        let observations = join_all(servers.iter().map(|server| async {
+            let at = zone.at(*server, deadline);
+            let walk = self.walk(at, &owner, RecordType::TXT, txt::at_the_end);
+            let answer = match walk.await {
+                (_, Ok(Some(values))) => TxtAnswer::Values(values),
+                // The record is an alias of one in another zone.
+                (_, Ok(None)) => return None,
+                (_, Err(failed)) => TxtAnswer::Failed(failed),
+            };
+            Some(TxtObservation {
+                resolver: *server,
+                answer,
+            })
+        }));
+        observations.await.into_iter().flatten().collect()
+    }
 }
 
 /// A zone, and the names of its servers.
@@ -118,11 +148,34 @@ struct Zone {
     servers: Vec<Name>,
 }
 
+/// One server of a zone, and the end of the time for its answers.
+#[derive(Clone, Copy)]
+struct ZoneServer<'a> {
+    server: SocketAddr,
+    zone: &'a Name,
+    deadline: Instant,
+}
+
 impl Zone {
-    /// The nearest name at or above `host`, of at least `top` labels, that has NS records.
-    async fn find(upstream: &Upstream, host: &Name, top: usize, deadline: Instant) -> Option<Self> {
-        let labels = usize::from(host.num_labels());
-        let names = (top..=labels).rev().map(|labels| host.trim_to(labels));
+    const fn at(&self, server: SocketAddr, deadline: Instant) -> ZoneServer<'_> {
+        ZoneServer {
+            server,
+            zone: &self.name,
+            deadline,
+        }
+    }
+
+    /// The nearest name at or above `host`, down to its registered domain, that has NS records.
+    /// `start` is `host` in the form of the wire.
+    async fn find(
+        upstream: &Upstream,
+        host: &Hostname,
+        start: &Name,
+        deadline: Instant,
+    ) -> Option<Self> {
+        let labels = usize::from(start.num_labels());
+        let top = labels.min(host.registered_domain().split('.').count());
+        let names = (top..=labels).rev().map(|labels| start.trim_to(labels));
         let zones = join_all(names.map(|name| async move {
             let Reply::Answer(answer) = upstream.send(&name, RecordType::NS, deadline).await else {
                 return None;
@@ -195,6 +248,13 @@ async fn beyond(upstream: &Upstream, walks: &[(Walk, Walk)], deadline: Instant) 
 }
 
 impl AuthoritativeServers {
+    /// The recursive resolver that finds the servers, and the name in the form of the wire.
+    fn begin(&self, host: &Hostname, resolver: SocketAddr) -> Option<(&Upstream, Name)> {
+        let mut upstreams = self.resolvers.iter();
+        let upstream = upstreams.find(|upstream| upstream.address() == resolver)?;
+        Some((upstream, name(host)?))
+    }
+
     /// The addresses of the zone's servers that may be queried, and the others.
     async fn addresses(
         &self,
@@ -223,20 +283,30 @@ impl AuthoritativeServers {
         (servers, not_queried)
     }
 
-    /// Walks the chain at one server, as far as its zone reaches.
-    async fn walk(
+    /// Walks the chain at one server for the addresses of one family.
+    async fn walk_addresses(&self, at: ZoneServer<'_>, host: &Name, kind: RecordType) -> Walk {
+        match self.walk(at, host, kind, end_of).await {
+            (chain, Ok(Some(end))) => Walk::Ended(chain.ends(end)),
+            (chain, Ok(None)) => Walk::Left(chain),
+            (chain, Err(failed)) => Walk::Ended(chain.ends_with(failed)),
+        }
+    }
+
+    /// Walks the chain at one server until `at_end` finds its result in an answer; `None` if the
+    /// chain leaves the zone.
+    async fn walk<T>(
         &self,
-        server: SocketAddr,
-        zone: &Name,
+        at: ZoneServer<'_>,
         host: &Name,
         kind: RecordType,
-        deadline: Instant,
-    ) -> Walk {
+        at_end: impl Fn(&Name, &Answer, bool) -> Option<T>,
+    ) -> (Chain, Result<Option<T>, DnsAnswer>) {
         let exchange = Exchange {
             query_timeout: self.dns.query_timeout,
             randomize_case: self.dns.randomize_case,
-            deadline,
+            deadline: at.deadline,
         };
+        let (server, zone) = (at.server, at.zone);
         let mut chain = Chain::from(host);
         while zone.zone_of(&chain.end) {
             let before = chain.hops.len();
@@ -248,22 +318,22 @@ impl AuthoritativeServers {
                         answer
                     }
                     // It does not serve the zone, or not any more.
-                    Ok(()) => return Walk::Ended(chain.ends_with(DnsAnswer::Refused)),
-                    Err(failed) => return Walk::Ended(chain.ends_with(failed)),
+                    Ok(()) => return (chain, Err(DnsAnswer::Refused)),
+                    Err(failed) => return (chain, Err(failed)),
                 },
-                Err(failed) => return Walk::Ended(chain.ends_with(failed.into())),
+                Err(failed) => return (chain, Err(failed.into())),
             };
             if chain.follow(&answer).is_err() {
-                return Walk::Ended(chain.ends_with(DnsAnswer::Loop));
+                return (chain, Err(DnsAnswer::Loop));
             }
             let stuck = chain.hops.len() == before;
             if zone.zone_of(&chain.end)
-                && let Some(end) = end_of(&chain.end, &answer, stuck)
+                && let Some(found) = at_end(&chain.end, &answer, stuck)
             {
-                return Walk::Ended(chain.ends(end));
+                return (chain, Ok(Some(found)));
             }
         }
-        Walk::Left(chain)
+        (chain, Ok(None))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The TXT records that prove a claim.
 
+use dps_domain::Hostname;
 use dps_domain::dns::DnsAnswer;
-use dps_domain::ownership::TxtAnswer;
+use dps_domain::ownership::{TxtAnswer, txt_name};
 use hickory_resolver::proto::rr::rdata::TXT;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
@@ -14,6 +15,14 @@ use super::query::{Answer, Upstream};
 const MAX_VALUES: usize = 64;
 const MAX_VALUE: usize = 255;
 
+/// The owner of the TXT records that prove a claim of `host`; `None` if the name is too long to
+/// have any.
+pub(super) fn owner(host: &Hostname) -> Option<Name> {
+    let mut name = Name::from_ascii(txt_name(host)).ok()?;
+    name.set_fqdn(true);
+    Some(name)
+}
+
 /// Asks for the TXT records of `name`, CNAME chains included.
 pub(super) async fn look_up(upstream: &Upstream, name: &Name, deadline: Instant) -> TxtAnswer {
     let (_, found) = follow(upstream, name, RecordType::TXT, deadline, at_the_end).await;
@@ -25,7 +34,7 @@ pub(super) async fn look_up(upstream: &Upstream, name: &Name, deadline: Instant)
 }
 
 /// The values at the end of the chain; `None` if that name needs a query.
-fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<Vec<String>> {
+pub(super) fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<Vec<String>> {
     let of_end = answer
         .records
         .iter()
@@ -71,7 +80,7 @@ mod tests {
         let end = Name::from_ascii("_dps-challenge.shop.example.").unwrap();
         let long = "x".repeat(200);
         let mut records = vec![
-            txt("_dps-challenge.shop.example.", &["dps-", "challenge=1"]),
+            txt("_dps-challenge.shop.example.", &["dps-", "verify=1"]),
             txt("_DPS-challenge.shop.example.", &[&long, &long]),
             txt("other.example.", &["dps-verify=2"]),
         ];

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
-    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore,
-    SecretStore,
+    AccountStore, Claimants, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore,
+    RecordStore, SecretStore,
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
@@ -49,9 +49,10 @@ impl RecordStore for MemoryStore {
     async fn domains_by_hostname(
         &self,
         hostname: &Hostname,
+        whose: Claimants<'_>,
         limit: u32,
     ) -> Result<Vec<DomainRecord>, StoreError> {
-        Ok(self.state().of_hostname(hostname, limit))
+        Ok(self.state().of_hostname(hostname, whose, limit))
     }
 
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {

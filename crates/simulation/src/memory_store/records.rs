@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use dps_application::ports::store::{DomainFilter, DomainRecord, PageKey, RecordWrite};
+use dps_application::ports::store::{Claimants, DomainFilter, DomainRecord, PageKey, RecordWrite};
 use dps_domain::bounds;
 use dps_domain::shard::SHARDS;
 use dps_domain::{DomainId, Hostname, Issuance, Timestamp};
@@ -124,10 +124,21 @@ impl State {
         true
     }
 
-    pub(super) fn of_hostname(&self, hostname: &Hostname, limit: u32) -> Vec<DomainRecord> {
+    pub(super) fn of_hostname(
+        &self,
+        hostname: &Hostname,
+        whose: Claimants<'_>,
+        limit: u32,
+    ) -> Vec<DomainRecord> {
         let ids = self.by_hostname.get(hostname).into_iter().flatten();
         let records = ids.filter_map(|id| self.rows.get(id));
-        let mut records: Vec<&DomainRecord> = records.map(|row| &row.record).collect();
+        let is_wanted = |record: &&DomainRecord| match whose {
+            Claimants::All => true,
+            Claimants::Tenant(tenant) => record.tenant_id == tenant,
+            Claimants::Others(tenant) => record.tenant_id != tenant,
+        };
+        let records = records.map(|row| &row.record).filter(is_wanted);
+        let mut records: Vec<&DomainRecord> = records.collect();
         records.sort_by_key(|record| Reverse((record.name_hold(), record.created_at, record.id)));
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         records.into_iter().take(limit).cloned().collect()

@@ -10,7 +10,7 @@ use dps_application::Policy;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::renewal_info::RenewalInfoPoll;
-use dps_application::ports::store::Deployment;
+use dps_application::ports::store::{Claimants, Deployment};
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
@@ -96,7 +96,7 @@ pub async fn show(
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
     let mut records = store
-        .domains_by_hostname(hostname, MAX_CLAIMS)
+        .domains_by_hostname(hostname, Claimants::All, MAX_CLAIMS)
         .await?
         .into_iter();
     let record = records.next().with_context(|| {

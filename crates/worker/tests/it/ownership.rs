@@ -106,7 +106,7 @@ async fn a_squatter_loses_to_the_owner_who_points_the_name_at_the_own_target() {
         }
         // No line of the log has the value of the proof.
         let value = asked["ownershipVerification"]["value"].as_str().unwrap();
-        assert!(!world.service.log_tail().contains(value));
+        assert!(!world.service.log_text().contains(value));
     })
     .await;
 }

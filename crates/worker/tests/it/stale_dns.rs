@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_lab::dns::Fault;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{CaResolver, EDGE, NAME_SERVER, Options, STRANGER, TARGET, World, dps};
 
@@ -108,4 +108,19 @@ async fn the_dns_provider_is_recognised_and_its_instructions_are_named() {
     let shown = dps(world.home(), &["domains", "show", HOST]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains(hint), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_is_seen_within_seconds_while_resolvers_still_deny_it_for_an_hour() {
+    let settings = json!({ "Workers": { "DomainVerification": { "RequireProof": "Always" } } });
+    let world = world(Options::quick().with(&settings)).await;
+    for zone in [&world.zone, &world.second_zone, &world.source] {
+        zone.set_cname(HOST, TARGET).unwrap();
+    }
+    let id = world.customer.add(HOST).await;
+    let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+    let field = |name: &str| asked["ownershipVerification"][name].as_str().unwrap();
+    world.source.set_txt(field("name"), &[field("value")]);
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
 }

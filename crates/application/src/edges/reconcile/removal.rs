@@ -1,11 +1,11 @@
 //! Certificates that an edge should not hold: those of removed domains and expired ones.
 
 use dps_domain::inventory::Entry;
-use dps_domain::{Hostname, Phase};
+use dps_domain::{Hostname, Issuance, Phase};
 
 use super::comparison::{CompareError, InventoryComparison};
 use crate::ports::edge::{EdgeError, UndeployResult};
-use crate::ports::store::{Deployed, StoreError};
+use crate::ports::store::{Claimants, Deployed, DomainRecord, StoreError};
 
 impl InventoryComparison<'_> {
     /// Undeploys a certificate whose domain was removed during the batch: the removal may have
@@ -50,30 +50,41 @@ impl InventoryComparison<'_> {
     /// take customers' sites down.
     pub(super) async fn handle_extra(&mut self, entry: &Entry) -> Result<(), CompareError> {
         let store = &self.service.store;
-        let record = match store.domain_by_hostname(&entry.hostname).await {
+        let records = store.domains_by_hostname(&entry.hostname, Claimants::All, MAX_RECORDS);
+        let records = match records.await {
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(domain.hostname = %entry.hostname, edge.name = self.edge.name(), %error, "record.unreadable");
                 return Ok(());
             }
             other => other?,
         };
-        match record {
-            Some(record) if is_removed(&record.phase) => {
-                if self.undeploy(&entry.hostname, entry.generation).await? {
-                    store
-                        .edge_forget_deployed(record.id, self.edge.name())
-                        .await?;
-                    self.removed += 1;
-                }
+        let is_kept = records.iter().any(keeps_what_is_served);
+        let mut removed = records.iter().filter(|record| is_removed(&record.phase));
+        if let Some(record) = removed.next().filter(|_| !is_kept) {
+            if self.undeploy(&entry.hostname, entry.generation).await? {
+                let edge = self.edge.name();
+                store.edge_forget_deployed(record.id, edge).await?;
+                self.removed += 1;
             }
-            _ if entry.not_after <= self.service.now() => {
-                self.removed += u64::from(self.undeploy(&entry.hostname, entry.generation).await?);
-            }
-            // Its first certificate is being deployed.
-            Some(_) => {}
-            None => self.unknown += 1,
+        } else if entry.not_after <= self.service.now() {
+            self.removed += u64::from(self.undeploy(&entry.hostname, entry.generation).await?);
+        } else if records.is_empty() {
+            self.unknown += 1;
         }
         Ok(())
+    }
+}
+
+/// Records of one hostname that are read.
+const MAX_RECORDS: u32 = 64;
+
+/// Whether a record is the reason to leave a certificate of its hostname at the edge. Its own first
+/// one is being deployed, or it proved the name and soon takes the place of the certificate.
+fn keeps_what_is_served(record: &DomainRecord) -> bool {
+    match record.phase.issuance() {
+        Some(Issuance::Deploying { .. }) => true,
+        Some(_) => record.ownership.is_held(),
+        None => false,
     }
 }
 

@@ -79,6 +79,17 @@ impl FromStr for PageKey {
     }
 }
 
+/// The tenants whose records of a hostname are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimants<'a> {
+    /// Every tenant.
+    All,
+    /// This tenant.
+    Tenant(&'a str),
+    /// Every tenant but this one.
+    Others(&'a str),
+}
+
 /// The work records and their history.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
@@ -104,6 +115,7 @@ pub trait RecordStore: Send + Sync {
     async fn domains_by_hostname(
         &self,
         hostname: &Hostname,
+        whose: Claimants<'_>,
         limit: u32,
     ) -> Result<Vec<DomainRecord>, StoreError>;
 
@@ -112,7 +124,9 @@ pub trait RecordStore: Send + Sync {
         &self,
         hostname: &Hostname,
     ) -> Result<Option<DomainRecord>, StoreError> {
-        let records = self.domains_by_hostname(hostname, 1).await?;
+        let records = self
+            .domains_by_hostname(hostname, Claimants::All, 1)
+            .await?;
         Ok(records.into_iter().next())
     }
 

@@ -145,9 +145,11 @@ fn schedule(
         Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
     };
     if stops {
-        if record.phase.was_served() {
-            record.ownership = Ownership::Open;
-        }
+        record.ownership = if record.phase.was_served() {
+            Ownership::Open
+        } else {
+            record.ownership.clone().without_proof()
+        };
         record.phase = record.phase.clone().apply(Event::GaveUp)?;
         record.next_attempt_at = None;
     }
