@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use dps_application::operator::limits as limits_of_operator;
 use dps_application::ports::ca::CaError;
+use dps_application::workers;
+use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Next, Phase};
 use dps_domain::{
     EventKind, Failure, FailureCode, Hostname, OrderGate, Purpose, Status, Timestamp, Until,
 };
 
+use super::cabinet::id;
 use super::world::{HOST, World};
 
 const CA: &str = "https://ca.test/dir";
@@ -559,10 +562,62 @@ async fn a_name_that_is_removed_before_the_ca_decides_costs_its_tenant_an_order(
     let mut domain = world.cabinet.says(record.id);
     domain.status = Some(Status::PendingRemoval);
     domain.version += 1;
-    dps_application::workers::align_domain(&world.service, &domain)
+    workers::align_domain(&world.service, &domain)
         .await
         .unwrap();
     world.settle().await;
     assert_eq!(world.record().await.phase, Phase::Gone);
     assert_eq!(left().await, 4, "and not given back");
+}
+
+/// Steps every lane until nothing is due, however many domains there are.
+async fn settle_all(world: &World) {
+    for _ in 0..1_000 {
+        let mut stepped = 0;
+        for lane in Lane::ALL {
+            stepped += workers::tick(&world.service, lane).await.unwrap();
+        }
+        if stepped == 0 {
+            return;
+        }
+    }
+    panic!("the world does not settle");
+}
+
+#[tokio::test]
+async fn a_thousand_names_that_are_added_and_removed_delay_no_other_tenants_first_name() {
+    let mut world = World::with_due_domain().await;
+    let per_domain = Limit::per(5, 168 * HOUR);
+    let limits = CaLimits::default().with(LimitKind::RegisteredDomain, per_domain);
+    world.service.limits = Arc::new(limits);
+    Arc::make_mut(&mut world.service.policy).removal_brake_percent = 100;
+    for number in 2..1_002 {
+        let host = format!("n{number}.shared.test");
+        world.add(number, &host, "evil").await;
+    }
+    settle_all(&world).await;
+    assert_eq!(
+        world.ca.orders(),
+        6,
+        "those that the CA allows, and one before"
+    );
+    for number in 2..1_002 {
+        let mut domain = world.cabinet.says(id(number));
+        domain.status = Some(Status::PendingRemoval);
+        domain.version += 1;
+        let aligned = workers::align_domain(&world.service, &domain).await;
+        assert!(aligned.unwrap());
+    }
+    settle_all(&world).await;
+    world.add(2_000, "www.shared.test", "victim").await;
+    settle_all(&world).await;
+    let record = world.service.store.domain(id(2_000)).await.unwrap();
+    let until = until(record.unwrap().last_failure.as_ref());
+    // Of the names that were removed, the five certificates that were issued count, and no more.
+    let wait = until.since(world.service.now());
+    assert!(wait <= 168 * HOUR / 5 + HOUR, "{wait:?}");
+    world.advance(wait + HOUR);
+    settle_all(&world).await;
+    let record = world.service.store.domain(id(2_000)).await.unwrap();
+    assert_eq!(record.unwrap().phase.status(), Status::Active);
 }
