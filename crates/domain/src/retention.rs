@@ -12,8 +12,8 @@ pub const SUPERSEDED_CERTIFICATES: u32 = 2;
 /// Time for which a key or challenge of an ended order is kept, for a step that still works on it.
 const ORDER_GRACE: Duration = DAY;
 
-/// Time for which a token is held of a limit. The longest period of a limit that CAs publish is a
-/// week, and nothing is booked more than a week ahead.
+/// Time for which a token of a limit is held at most. The longest period of a limit that CAs
+/// publish is a week, and nothing is booked more than a week ahead.
 const SLOT: Duration = DAY.saturating_mul(30);
 
 /// Lines of history that a renewal without a fault adds, and the recheck before it.
