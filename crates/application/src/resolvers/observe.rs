@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{AuthoritativeView, DnsAnswer, ResolverView};
-use dps_domain::ownership::TxtObservation;
+use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use futures_util::future::{join, join_all};
 use tokio::time::timeout_at;
 
@@ -111,6 +111,17 @@ impl Resolvers {
     ) -> Vec<TxtObservation> {
         let works = |member: &&Member| member.lock().out_of_order.is_none();
         let working: Vec<&Member> = self.members.iter().filter(works).collect();
+        if working.is_empty() {
+            // A fault of our own machine is no outage of the resolvers.
+            let unasked = self.members.iter().map(Member::unasked);
+            let local = unasked.filter(|view| matches!(view.name.answer, DnsAnswer::Local { .. }));
+            return local
+                .map(|view| TxtObservation {
+                    resolver: view.name.resolver,
+                    answer: TxtAnswer::Failed(view.name.answer),
+                })
+                .collect();
+        }
         let observe = |member: &&Member| {
             let resolver = Arc::clone(&member.resolver);
             async move {

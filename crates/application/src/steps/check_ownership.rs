@@ -151,8 +151,9 @@ impl Records {
     }
 }
 
-/// The outcome if no resolver answered: another claim's value may stand there.
+/// The outcome if a proof is required and no resolver answered.
 fn unanswered(context: &StepContext<'_>, seen: &[TxtObservation]) -> Option<Outcome> {
+    context.record.ownership.required()?;
     let mut failed = Vec::with_capacity(seen.len());
     for observation in seen {
         match &observation.answer {
