@@ -61,7 +61,7 @@ pub(super) fn validation_failed(host: &Hostname, sub_cause: &str, detail: &str) 
     )
 }
 
-/// The DNS, a firewall or a CDN of the customer answers the CA otherwise than us.
+/// The DNS, a firewall or a CDN of the customer gives the CA another answer than us.
 pub(super) fn reached_by_us_alone(host: &Hostname, sub_cause: &str, detail: &str) -> String {
     format!(
         "We reach {host}, but the certificate authority repeatedly does not ({sub_cause}){}. Check \
