@@ -64,8 +64,15 @@ pub(crate) async fn add_all(requests: &[ApplyRequest], commands: Commands) -> Pr
     std::fs::write(&list, "").unwrap();
     let https = free_address();
     let mut haproxy = start_haproxy(&folder, https, &list);
-    haproxy.wait_for_port(https, TIMEOUT).await.unwrap();
-    let socket = UnixStream::connect(folder.path().join("haproxy.sock")).unwrap();
+    // HAProxy listens on its TCP sockets before it does on this one.
+    let path = folder.path().join("haproxy.sock");
+    haproxy
+        .wait_until("its socket accepts", TIMEOUT, || {
+            std::future::ready(UnixStream::connect(&path).is_ok())
+        })
+        .await
+        .unwrap();
+    let socket = UnixStream::connect(&path).unwrap();
     let mut progress = Progress::start();
     progress.used(processor_time(haproxy.pid()));
     std::thread::scope(|scope| {
