@@ -230,6 +230,12 @@ impl Disk {
         self.file.known().loads.observed(process);
     }
 
+    /// Notes that no process listens on HAProxy's socket. Call [`Self::observe_loads`] before the
+    /// query to HAProxy.
+    pub(crate) fn observe_refusal(&self) {
+        self.file.known().loads.refused();
+    }
+
     /// How far the loads are that began before the crt-list was last written.
     pub(crate) fn load_state(&self, grace: Duration, certificates: usize) -> LoadState {
         self.file

@@ -37,9 +37,22 @@ pub(crate) enum LoadState {
     MayTakeOver,
 }
 
+/// Which process takes over after a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Takeover {
+    /// It has: the process that answers now.
+    Done,
+    /// The next process that answers, or none: no process served after the load began.
+    Next,
+    /// Any later process.
+    Later,
+}
+
 #[derive(Debug)]
 struct Watched {
     watch: Watch,
+    /// Which process takes over after the loads of it.
+    takeover: Takeover,
     /// Whether another process opened the file, as far as is known.
     is_opened: bool,
     /// When the last load of it began, as far as is known.
@@ -56,6 +69,7 @@ struct End {
     at: Instant,
     /// Duration of the load; zero if its begin was not seen.
     took: Duration,
+    takeover: Takeover,
 }
 
 /// The files of the crt-list that are watched.
@@ -89,6 +103,7 @@ impl Loads {
         self.watched.retain(|file| file.watch != watch);
         self.watched.push(Watched {
             watch,
+            takeover: Takeover::Later,
             is_opened,
             opened_at: None,
             closed_at: None,
@@ -100,6 +115,7 @@ impl Loads {
     pub(super) fn opened(&mut self, watch: Watch, now: Instant) {
         if let Some(file) = self.file(watch) {
             file.is_opened = true;
+            file.takeover = Takeover::Later;
             // While it is open, the first load counts.
             if file
                 .opened_at
@@ -116,6 +132,10 @@ impl Loads {
         if let Some(file) = self.file(watch) {
             file.is_opened = true;
             file.closed_at = Some(now);
+            if file.takeover == Takeover::Done {
+                // The process that took over had closed it before: another one did now.
+                file.takeover = Takeover::Later;
+            }
         }
     }
 
@@ -127,10 +147,15 @@ impl Loads {
             let took = file
                 .opened_at
                 .map_or(Duration::ZERO, |opened_at| at - opened_at);
-            let before = self.ended.unwrap_or(End { at, took });
+            if file.takeover == Takeover::Done {
+                continue;
+            }
+            let takeover = file.takeover;
+            let before = self.ended.unwrap_or(End { at, took, takeover });
             self.ended = Some(End {
                 at: at.max(before.at),
                 took: took.max(before.took),
+                takeover: takeover.max(before.takeover),
             });
         }
     }
@@ -140,8 +165,21 @@ impl Loads {
         for file in &mut self.watched {
             file.is_opened = true;
             file.closed_at = Some(now);
+            file.takeover = Takeover::Later;
         }
         self.before = None;
+    }
+
+    /// Notes that no process listens on HAProxy's socket, as seen after the events. A reload keeps
+    /// the socket, so no process serves. Of the loads until now, only that of the next process that
+    /// answers can still take over.
+    pub(super) fn refused(&mut self) {
+        for file in self.watched.iter_mut().filter(|file| file.is_opened) {
+            file.takeover = Takeover::Next;
+        }
+        if let Some(ended) = &mut self.ended {
+            ended.takeover = Takeover::Next;
+        }
     }
 
     /// Notes which process serves, as read after the events. If it is another one than
@@ -151,7 +189,12 @@ impl Loads {
             .before
             .as_ref()
             .is_some_and(|before| !before.is_same(process));
-        if is_other {
+        for file in &mut self.watched {
+            if file.takeover == Takeover::Next {
+                file.takeover = Takeover::Done;
+            }
+        }
+        if is_other || self.ended.is_some_and(|end| end.takeover == Takeover::Next) {
             self.ended = None;
         }
         if is_other || self.before.is_none() {
@@ -297,6 +340,63 @@ mod tests {
         assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
         loads.observed(&process(9));
         assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+    }
+
+    #[test]
+    fn a_load_while_no_process_served_is_over_when_one_answers() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.opened(1, now);
+        loads.refused();
+        loads.closed(1, now + 60 * SECOND);
+        loads.observed(&process(7));
+        loads.replace(Some(2), now + 61 * SECOND);
+        loads.deleted(1);
+        assert_eq!(
+            loads.state(GRACE, 50_000, now + 61 * SECOND),
+            LoadState::Over
+        );
+    }
+
+    #[test]
+    fn a_load_that_ended_while_no_process_served_is_over_when_one_answers() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.opened(1, now);
+        loads.closed(1, now);
+        loads.replace(Some(2), now);
+        loads.deleted(1);
+        loads.refused();
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
+        loads.observed(&process(7));
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+    }
+
+    #[test]
+    fn a_load_that_began_after_the_last_refusal_may_take_over() {
+        let now = Instant::now();
+        for is_closed_before in [true, false] {
+            let mut loads = Loads::default();
+            loads.replace(Some(1), now);
+            loads.opened(1, now);
+            loads.refused();
+            if is_closed_before {
+                loads.closed(1, now);
+                loads.opened(1, now);
+                loads.observed(&process(7));
+            } else {
+                // A second reader closes it after the process that took over answered.
+                loads.observed(&process(7));
+                loads.closed(1, now);
+            }
+            loads.replace(Some(2), now);
+            assert_eq!(loads.state(GRACE, 0, now), LoadState::UnderWay);
+            loads.closed(1, now);
+            loads.deleted(1);
+            assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
+        }
     }
 
     #[test]

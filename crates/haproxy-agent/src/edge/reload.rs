@@ -22,7 +22,11 @@ impl Edge {
     /// Asks HAProxy which process serves, after noting how far it is with loading.
     pub(super) async fn observe_process(&self) -> Result<Process, RuntimeError> {
         self.observe_loads();
-        let process = self.runtime.process().await?;
+        let answer = self.runtime.process().await;
+        if answer.as_ref().is_err_and(RuntimeError::is_refusal) {
+            self.disk.observe_refusal();
+        }
+        let process = answer?;
         if !process.stopping {
             self.disk.observe_process(&process);
         }

@@ -76,6 +76,16 @@ pub enum RuntimeError {
     },
 }
 
+impl RuntimeError {
+    /// Whether no process listens on the socket.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if matches!(
+            source.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+        ))
+    }
+}
+
 /// The first part of an answer, fit for logs and errors: one line, at most 300 characters, no run
 /// of 40 base64 characters.
 pub(super) fn redact(answer: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -257,4 +258,44 @@ async fn a_load_that_does_not_end_refuses_changes_and_nothing_else() {
             .any(|path| path.ends_with("leaving.example.com.pem"))
     );
     world.assert_loadable();
+}
+
+#[tokio::test]
+async fn an_apply_does_not_wait_for_the_load_of_a_start() {
+    let mut world = World::with_settings(|settings| {
+        settings.reload_grace = HumanDuration::from_secs(20);
+    })
+    .await;
+    // HAProxy reads it after the crt-list, and waits there for a writer.
+    let pipe = world.settings.state_directory.with_file_name("hosts.acl");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let acl = format!(
+        "backend proxy_entry\n    acl held hdr(host) -f {}",
+        pipe.display()
+    );
+    world.replace_in_configuration("backend proxy_entry", &acl);
+    world.spawn_haproxy();
+    let writer = tokio::task::spawn_blocking(move || File::options().write(true).open(pipe));
+    let writer = writer.await.unwrap().unwrap();
+
+    let issued = world.authority.issue("shop.example.com");
+    let refused = world.client().apply(&issued.request(1)).await;
+    assert!(
+        matches!(refused, Err(AgentError::Unreachable { .. })),
+        "{refused:?}"
+    );
+    drop(writer);
+    eventually("HAProxy is in line", async || {
+        metric(&world, "in_sync").await == 1
+    })
+    .await;
+    world.client().apply(&issued.request(1)).await.unwrap();
+    world.assert_serves(&issued).await;
+    assert_eq!(metric(&world, "reload_waits_total").await, 0);
 }
