@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use dps_cabinet_api::{CustomDomain, OwnershipVerification, ProblemCode, limits};
+use dps_cabinet_api::{CustomDomain, ProblemCode, limits};
 use dps_domain::address::edge_address_fault;
-use dps_domain::failure::WantedRecords;
+use dps_domain::failure::{WantedRecords, txt_instruction};
 use dps_domain::{Hostname, NameRules, NameSuffix};
 
 use crate::refusal::Refusal;
@@ -132,12 +132,12 @@ impl NamePolicy {
     /// wanted.
     pub(crate) fn instruction(&self, domain: &CustomDomain) -> String {
         let record = self.record(domain);
-        match &domain.ownership_verification {
-            Some(proof) => format!(
+        match (&domain.ownership_verification, domain.canonical_host()) {
+            (Some(proof), Ok(hostname)) => format!(
                 "{record}; to prove that the name is yours, {}",
-                proof_instruction(domain, proof)
+                txt_instruction(&proof.name, &proof.value, &hostname)
             ),
-            None => record,
+            _ => record,
         }
     }
 
@@ -153,20 +153,6 @@ impl NamePolicy {
             .instruction(),
             _ => format!("point {} to {}", domain.canonical_host, domain.cname_target),
         }
-    }
-}
-
-/// The instruction to create the record that proves ownership.
-fn proof_instruction(domain: &CustomDomain, proof: &OwnershipVerification) -> String {
-    let hostname = domain.canonical_host();
-    let zone = hostname.as_ref().map_or("", Hostname::registered_domain);
-    let within = proof.name.strip_suffix(zone);
-    let (kind, value) = (&proof.kind, &proof.value);
-    match within.and_then(|name| name.strip_suffix('.')) {
-        Some(name) if !zone.is_empty() => {
-            format!("create the record \"{name} {kind} {value}\" in the zone {zone}")
-        }
-        _ => format!("create the record \"{}. {kind} {value}\"", proof.name),
     }
 }
 
@@ -189,8 +175,10 @@ fn blocked(name: &Hostname, rule: &NameSuffix) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use dps_cabinet_api::OwnershipVerification;
     use dps_domain::{DomainId, Status, Timestamp};
+
+    use super::*;
 
     const SEED: TargetSeed<'static> = TargetSeed {
         id: DomainId::from_uuid(uuid::Uuid::nil()),

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::message::{WantedRecords, internal_message};
+pub use self::message::{WantedRecords, internal_message, txt_instruction};
 use crate::Timestamp;
 use crate::caa::reason::CaaReason;
 

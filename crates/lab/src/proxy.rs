@@ -11,7 +11,6 @@ use crate::LabError;
 /// A running proxy. Dropping it closes its connections.
 #[derive(Debug)]
 pub struct TcpProxy {
-    address: SocketAddr,
     _task: JoinSet<()>,
 }
 
@@ -23,20 +22,9 @@ impl TcpProxy {
     pub async fn start(address: SocketAddr, server: SocketAddr) -> Result<Self, LabError> {
         let bound = TcpListener::bind(address).await;
         let listener = bound.map_err(LabError::io(format!("bind a proxy at {address}")))?;
-        let address = listener
-            .local_addr()
-            .map_err(LabError::io("read the port of a socket"))?;
         let mut task = JoinSet::new();
         task.spawn(serve(listener, server));
-        Ok(Self {
-            address,
-            _task: task,
-        })
-    }
-
-    /// Where it accepts.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Self { _task: task })
     }
 }
 

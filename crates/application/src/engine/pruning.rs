@@ -41,8 +41,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             biased;
             () = shutdown.cancelled() => return,
             made = prune(&service) => if let Err(error) = made {
-                let retry_in_seconds = INTERVAL.as_secs();
-                tracing::warn!(error = %with_causes(&error), retry_in_seconds, "rows.not_pruned");
+                tracing::warn!(error = %with_causes(&error), "rows.not_pruned");
             }
         }
         pause = CHECK_INTERVAL;

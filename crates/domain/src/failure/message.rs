@@ -29,6 +29,17 @@ pub struct WantedRecords<'a> {
     pub proof: Option<&'a ProofValue>,
 }
 
+/// The instruction to create a TXT record for `hostname`, as the customer enters it at the provider
+/// of the zone.
+pub fn txt_instruction(name: &str, value: &str, hostname: &Hostname) -> String {
+    let zone = hostname.registered_domain();
+    let below = name.strip_suffix(zone);
+    match below.and_then(|below| below.strip_suffix('.')) {
+        Some(below) => format!("create the record \"{below} TXT {value}\" in the zone {zone}"),
+        None => format!("create the record \"{name}. TXT {value}\""),
+    }
+}
+
 impl WantedRecords<'_> {
     /// The instruction that lets the certificate authority issue for the name. The records that
     /// prevent it are those of `owner`, or of the zone if it is empty.
@@ -88,14 +99,8 @@ impl WantedRecords<'_> {
     /// The instruction that proves the ownership of the name; `None` if no proof is required.
     pub fn proof_instruction(&self) -> Option<String> {
         let value = self.proof?.as_str();
-        let zone = self.hostname.registered_domain();
         let name = txt_name(self.hostname);
-        let name = name
-            .strip_suffix(zone)
-            .map_or(name.as_str(), |name| name.trim_end_matches('.'));
-        Some(format!(
-            "create the record \"{name} TXT {value}\" in the zone {zone}"
-        ))
+        Some(txt_instruction(&name, value, self.hostname))
     }
 
     /// The instruction for a name at the top of its zone, where DNS allows no CNAME.

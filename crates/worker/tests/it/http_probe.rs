@@ -1,4 +1,4 @@
-//! The preflight where service and CA do not see the same. The service cannot reach its own edges,
+//! The HTTP probe where service and CA do not see the same. The service cannot reach its own edges,
 //! or the customer's DNS answers the CA otherwise.
 
 use std::net::Ipv4Addr;
