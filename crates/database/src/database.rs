@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use sqlx::{PgPool, SqlitePool};
 
@@ -10,6 +11,7 @@ use crate::migrations::{MigrateError, Schema, SchemaError};
 use crate::open::{ConnectError, OpenOptions, open};
 use crate::session::{Handle, Link, Session};
 use crate::target::Target;
+use crate::times::{Observer, Operation, OperationTimes};
 
 /// The connections to one database.
 #[derive(Debug, Clone)]
@@ -28,12 +30,17 @@ pub enum Pools {
 /// The database of a store. Clones share the connections.
 pub struct Database<E> {
     pools: Pools,
+    observer: Observer,
     errors: PhantomData<fn() -> E>,
 }
 
 impl<E> Clone for Database<E> {
     fn clone(&self) -> Self {
-        Self::new(self.pools.clone())
+        Self {
+            pools: self.pools.clone(),
+            observer: self.observer.clone(),
+            errors: PhantomData,
+        }
     }
 }
 
@@ -51,7 +58,17 @@ impl<E> Database<E> {
     pub const fn new(pools: Pools) -> Self {
         Self {
             pools,
+            observer: Observer(None),
             errors: PhantomData,
+        }
+    }
+
+    /// The same database, whose work is measured.
+    #[must_use]
+    pub fn observed(self, times: Option<Arc<dyn OperationTimes>>) -> Self {
+        Self {
+            observer: Observer(times),
+            ..self
         }
     }
 
@@ -101,8 +118,12 @@ impl<E: SqlErrors> Database<E> {
                 }
             })
         };
-        let link = Session::<E>::bounded(operation, acquire).await?;
-        Ok(Session::new(link, operation))
+        let link = self.connect(operation, acquire).await?;
+        Ok(Session::new(
+            link,
+            operation,
+            self.observer.begin(Operation::Read),
+        ))
     }
 
     /// Acquires a connection for statements that write and of which each is a transaction of its
@@ -116,8 +137,12 @@ impl<E: SqlErrors> Database<E> {
                 }
             })
         };
-        let link = Session::<E>::bounded(operation, acquire).await?;
-        Ok(Session::new(link, operation))
+        let link = self.connect(operation, acquire).await?;
+        Ok(Session::new(
+            link,
+            operation,
+            self.observer.begin(Operation::Write),
+        ))
     }
 
     /// Begins a transaction.
@@ -132,7 +157,17 @@ impl<E: SqlErrors> Database<E> {
                 )),
             })
         };
-        let link = Session::<E>::bounded(operation, begin).await?;
-        Ok(Session::new(link, operation))
+        let link = self.connect(operation, begin).await?;
+        let timer = self.observer.begin(Operation::Transaction);
+        Ok(Session::new(link, operation, timer))
+    }
+
+    async fn connect(
+        &self,
+        operation: &'static str,
+        acquire: impl Future<Output = Result<Link, sqlx::Error>>,
+    ) -> Result<Link, E::Error> {
+        let _timer = self.observer.begin(Operation::Connect);
+        Session::<E>::bounded(operation, acquire).await
     }
 }

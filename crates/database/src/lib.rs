@@ -20,6 +20,7 @@ mod session;
 mod sql;
 mod sqlite;
 mod target;
+mod times;
 mod transport;
 
 pub use connection_string::ConnectionString;
@@ -35,4 +36,5 @@ pub use row::{Fields, Row, readable};
 pub use session::Session;
 pub use sql::{Arg, Sql};
 pub use target::{ConnectionStringError, PostgresTarget, Target};
+pub use times::{Operation, OperationTimes};
 pub use transport::UnverifiedTls;

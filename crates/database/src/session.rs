@@ -10,6 +10,7 @@ use crate::driver_error::DriverError;
 use crate::errors::SqlErrors;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
+use crate::times::Timer;
 
 /// Longest duration of one exchange with the database.
 const STATEMENT_BOUND: Duration = Duration::from_secs(30);
@@ -40,6 +41,8 @@ pub(crate) enum Link {
 pub struct Session<E> {
     link: Link,
     operation: &'static str,
+    /// Ends with the session.
+    _timer: Option<Timer>,
     errors: PhantomData<fn() -> E>,
 }
 
@@ -57,10 +60,11 @@ macro_rules! bind {
 }
 
 impl<E: SqlErrors> Session<E> {
-    pub(crate) fn new(link: Link, operation: &'static str) -> Self {
+    pub(crate) const fn new(link: Link, operation: &'static str, timer: Option<Timer>) -> Self {
         Self {
             link,
             operation,
+            _timer: timer,
             errors: PhantomData,
         }
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
-use dps_database::{ConnectError, Durability, MigrateError, OpenOptions, SchemaError, Target};
+use dps_database::{
+    ConnectError, Durability, MigrateError, OpenOptions, OperationTimes, SchemaError, Target,
+};
 use dps_domain::shard::ShardKey;
 use dps_file_lock::FileLock;
 use tokio::sync::OnceCell;
@@ -35,6 +37,8 @@ pub struct StoreOptions {
     /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone
     /// too.
     pub create: bool,
+    /// Takes the durations of the store's work, if anybody does.
+    pub times: Option<Arc<dyn OperationTimes>>,
 }
 
 impl StoreOptions {
@@ -53,6 +57,7 @@ impl StoreOptions {
             acquire_timeout: Duration::from_secs(10),
             events_per_domain: Self::EVENTS_PER_DOMAIN,
             create: true,
+            times: None,
         }
     }
 }
@@ -105,6 +110,7 @@ impl Store {
             durability: Durability::EveryCommit,
         };
         let database = Database::open(target, &open).await?;
+        let database = database.observed(options.times);
         Ok(Self {
             database,
             randomness: options.randomness,

@@ -48,4 +48,4 @@ pub use connect::{Store, StoreOptions};
 pub use domains::lease::statements::ACQUIRE_STATEMENTS as ACQUIRE;
 #[cfg(feature = "bench")]
 pub use dps_database::Sql;
-pub use dps_database::{ConnectError, MigrateError, SchemaError};
+pub use dps_database::{ConnectError, MigrateError, Operation, OperationTimes, SchemaError};
