@@ -35,6 +35,47 @@ pub enum Action {
     Idle,
 }
 
+impl Action {
+    /// The names of all actions, in the order of [`Self::index`].
+    pub const NAMES: [&'static str; 12] = [
+        "check_dns",
+        "probe_http",
+        "place_order",
+        "validate",
+        "finalize",
+        "deploy",
+        "begin_renewal",
+        "recheck",
+        "expire",
+        "undeploy",
+        "forget",
+        "idle",
+    ];
+
+    /// The place among [`Self::NAMES`].
+    pub const fn index(&self) -> usize {
+        match self {
+            Self::CheckDns => 0,
+            Self::ProbeHttp => 1,
+            Self::PlaceOrder => 2,
+            Self::Validate(_) => 3,
+            Self::Finalize(_) => 4,
+            Self::Deploy(_) => 5,
+            Self::BeginRenewal => 6,
+            Self::Recheck { .. } => 7,
+            Self::Expire(_) => 8,
+            Self::Undeploy => 9,
+            Self::Forget => 10,
+            Self::Idle => 11,
+        }
+    }
+
+    /// The name in metrics.
+    pub const fn name(&self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+}
+
 /// Returns the next action from the stored phase and the time, without I/O, clock or randomness.
 pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
     match phase {

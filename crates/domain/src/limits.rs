@@ -10,11 +10,13 @@
 pub mod bucket;
 pub mod charge;
 pub mod effect;
+pub mod forecast;
 pub mod published;
 pub mod refusal;
 
 pub use bucket::{Bucket, Limit};
 pub use charge::{BucketKey, Change, Charge, Entry, Exemption, Position, Ruling, rule};
 pub use effect::OrderEffect;
+pub use forecast::BucketUse;
 pub use published::{CaLimits, Endpoint, LimitKind};
 pub use refusal::Refused;

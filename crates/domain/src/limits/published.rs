@@ -49,6 +49,32 @@ pub enum Endpoint {
     Other,
 }
 
+impl Endpoint {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Directory,
+        Self::NewNonce,
+        Self::NewAccount,
+        Self::NewOrder,
+        Self::RevokeCert,
+        Self::RenewalInfo,
+        Self::Other,
+    ];
+
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::NewNonce => "new_nonce",
+            Self::NewAccount => "new_account",
+            Self::NewOrder => "new_order",
+            Self::RevokeCert => "revoke_cert",
+            Self::RenewalInfo => "renewal_info",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl LimitKind {
     /// Every limit.
     pub const ALL: [Self; 14] = [
