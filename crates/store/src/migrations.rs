@@ -28,6 +28,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     27 "0027" "ownership",
     30 "0030" "ends_of_orders",
     31 "0031" "fewer_index_entries",
+    33 "0033" "renewal_information_age",
 );
 
 #[cfg(test)]

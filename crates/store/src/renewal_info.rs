@@ -18,7 +18,7 @@ const TABLE: &str = "renewal_questions";
 macro_rules! select {
     () => {
         "SELECT domain_id, certificate_id, hostname, ari_id, directory_url, not_before, not_after, ask_at, \
-         window_start_at, window_end_at, explanation_url, failures FROM renewal_questions \
+         window_start_at, window_end_at, explanation_url, failures, answered_at FROM renewal_questions \
          JOIN (SELECT certificates.id AS held_id, hostname, ari_id, directory_url, not_before, not_after \
          FROM certificates JOIN acme_orders ON acme_orders.id = order_id) AS held ON held_id = certificate_id "
     };
@@ -27,10 +27,11 @@ macro_rules! select {
 statements! {
     PUT = Sql::both(
         "INSERT INTO renewal_questions \
-         (domain_id, certificate_id, ask_at, window_start_at, window_end_at, explanation_url, failures) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (domain_id) DO UPDATE SET \
+         (domain_id, certificate_id, ask_at, window_start_at, window_end_at, explanation_url, failures, answered_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (domain_id) DO UPDATE SET \
          certificate_id = excluded.certificate_id, ask_at = excluded.ask_at, window_start_at = excluded.window_start_at, \
-         window_end_at = excluded.window_end_at, explanation_url = excluded.explanation_url, failures = excluded.failures",
+         window_end_at = excluded.window_end_at, explanation_url = excluded.explanation_url, failures = excluded.failures, \
+         answered_at = excluded.answered_at",
     );
     DELETE = Sql::both("DELETE FROM renewal_questions WHERE domain_id = $1");
     /// PostgreSQL steps over what others are claiming; SQLite has one writer.
@@ -47,7 +48,7 @@ statements! {
     SELECT = Sql::both(concat!(select!(), "WHERE domain_id = $1"));
     NEXT_DUE = Sql::both("SELECT MIN(ask_at) AS at FROM renewal_questions");
     ANSWER = Sql::both(
-        "UPDATE renewal_questions SET ask_at = $4, window_start_at = $5, window_end_at = $6, explanation_url = $7, failures = $8 \
+        "UPDATE renewal_questions SET ask_at = $4, window_start_at = $5, window_end_at = $6, explanation_url = $7, failures = $8, answered_at = $9 \
          WHERE domain_id = $1 AND certificate_id = $2 AND ask_at = $3",
     );
 }
@@ -72,6 +73,7 @@ fn read(row: &Row) -> Result<RenewalInfoPoll, StoreError> {
         renewal_info: RenewalInfo {
             window,
             explanation_url: fields.get("explanation_url")?,
+            answered_at: fields.at_if_any("answered_at")?,
             poll_at: fields.at("ask_at")?,
             failures: fields.count("failures")?,
         },
@@ -87,6 +89,7 @@ fn info_args(info: &RenewalInfo) -> Vec<Arg> {
         window.map(SuggestedWindow::end),
         info.explanation_url.as_deref(),
         info.failures,
+        info.answered_at,
     ]
 }
 

@@ -613,6 +613,7 @@ fn a_certificate_that_the_ca_wants_replaced_is_renewed_now_and_before_others() {
     let info = RenewalInfo {
         window: SuggestedWindow::new(NOW - 2 * HOUR, NOW - HOUR).ok(),
         explanation_url: None,
+        answered_at: None,
         poll_at: NOW + 6 * HOUR,
         failures: 0,
     };

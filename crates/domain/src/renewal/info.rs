@@ -85,6 +85,8 @@ pub struct RenewalInfo {
     pub window: Option<SuggestedWindow>,
     /// Page on which the CA explains the window.
     pub explanation_url: Option<String>,
+    /// Time of the poll that the CA last answered with a window; `None` while it names none.
+    pub answered_at: Option<Timestamp>,
     /// Time of the next poll.
     pub poll_at: Timestamp,
     /// Consecutive failed polls. They are separate from the domain's attempts and delay nothing
@@ -167,6 +169,7 @@ impl RenewalInfo {
         Self {
             window: None,
             explanation_url: None,
+            answered_at: None,
             poll_at: now + within.mul_f64(random.clamp(0.0, 1.0)),
             failures: 0,
         }
@@ -206,12 +209,14 @@ impl RenewalInfo {
             } => Self {
                 window: Some(*window),
                 explanation_url: explanation_url.clone(),
+                answered_at: Some(now),
                 poll_at: poll_again_at(Some(*until), now),
                 failures: 0,
             },
             RenewalInfoOutcome::NotOffered => Self {
                 window: None,
                 explanation_url: None,
+                answered_at: None,
                 poll_at: now + soon_before(LONGEST),
                 failures: 0,
             },

@@ -96,6 +96,7 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
     let known = RenewalInfo {
         window: Some(window(ISSUED, ISSUED + DAY)),
         explanation_url: Some("https://ca.example/why".into()),
+        answered_at: Some(Timestamp::from_unix_seconds(1)),
         poll_at: ISSUED,
         failures: 0,
     };

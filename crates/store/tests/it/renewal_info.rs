@@ -18,6 +18,7 @@ fn nothing_known(poll_at: i64) -> RenewalInfo {
     RenewalInfo {
         window: None,
         explanation_url: None,
+        answered_at: None,
         poll_at: at(poll_at),
         failures: 0,
     }
@@ -28,6 +29,7 @@ fn explained(poll_at: i64) -> RenewalInfo {
     RenewalInfo {
         window: SuggestedWindow::new(at(700), at(800)).ok(),
         explanation_url: Some("https://ca.example/why".to_owned()),
+        answered_at: Some(at(1)),
         failures: 2,
         ..nothing_known(poll_at)
     }
