@@ -23,6 +23,7 @@ pub(crate) mod retry;
 pub mod rotation;
 pub mod service;
 pub mod steps;
+pub mod survey;
 pub mod wake;
 pub mod workers;
 

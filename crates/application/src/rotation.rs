@@ -61,6 +61,35 @@ impl Secrets {
     }
 }
 
+/// Pages that one part of a count reads.
+const COUNTED_AT_ONCE: usize = 10;
+
+/// A count of the secrets that are not under the current key-encryption key, one part at a time.
+#[derive(Debug, Default)]
+pub struct OldSecrets {
+    secrets: Secrets,
+    found: u64,
+}
+
+impl OldSecrets {
+    /// Reads a part; returns the count when it was the last one. The next part is then the first.
+    pub async fn advance(
+        &mut self,
+        store: &dyn CertificateStore,
+        vault: &dyn Vault,
+    ) -> Result<Option<u64>, StoreError> {
+        for _ in 0..COUNTED_AT_ONCE {
+            let Some(rows) = self.secrets.next_page(store).await? else {
+                return Ok(Some(std::mem::take(self).found));
+            };
+            for row in &rows {
+                self.found += u64::from(!vault.is_current(&row.sealed));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Whether no secret is stored.
 pub async fn is_empty(store: &dyn CertificateStore) -> Result<bool, StoreError> {
     Ok(Secrets::default().next_page(store).await?.is_none())

@@ -60,9 +60,11 @@ pub async fn step(
             failure: Failure::AcmeAccount { .. },
             ..
         }
-    ) && let Err(error) = crate::ca::account::register_again(service).await
-    {
-        tracing::error!(error = %with_causes(&error), "account.unusable");
+    ) {
+        service.metrics.acme_account(false);
+        if let Err(error) = crate::ca::account::register_again(service).await {
+            tracing::error!(error = %with_causes(&error), "account.unusable");
+        }
     }
     outcome
 }

@@ -29,7 +29,8 @@ pub(crate) fn read(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Durati
     Some(date(text)?.since(sent_at.or(now)?))
 }
 
-fn date(text: &str) -> Option<Timestamp> {
+/// The moment of a date in HTTP's own form (RFC 9110 §5.6.7).
+pub(crate) fn date(text: &str) -> Option<Timestamp> {
     let parsed = PrimitiveDateTime::parse(text.trim(), IMF_FIXDATE).ok()?;
     Some(Timestamp::from(parsed.assume_utc()))
 }

@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dps_application::ports::ca::{Account, AuthorizationView, CaError, OrderStatus};
+use dps_application::ports::metrics::{AcmeMetrics, AcmeResult};
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::store::{StoreError, Taken};
 use dps_application::ports::{CertificateAuthority, Clock};
-use dps_domain::limits::Limit;
+use dps_domain::limits::{Endpoint as CaEndpoint, Limit};
 use dps_domain::{Failure, FailureCode, Hostname, Purpose, Timestamp, Until};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
@@ -45,28 +46,42 @@ struct Ledger(Mutex<Vec<Timestamp>>);
 
 #[async_trait]
 impl RequestTokens for Ledger {
-    fn limit(&self, _: dps_domain::limits::Endpoint) -> Limit {
+    fn limit(&self, _: CaEndpoint) -> Limit {
         Limit::NONE
     }
 
-    async fn take(&self, _: dps_domain::limits::Endpoint, most: u32) -> Result<Taken, StoreError> {
+    async fn take(&self, _: CaEndpoint, most: u32) -> Result<Taken, StoreError> {
         Ok(Taken {
             count: most,
             next_at: START,
         })
     }
 
-    async fn block(
-        &self,
-        _: dps_domain::limits::Endpoint,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn block(&self, _: CaEndpoint, until: Timestamp) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(until);
         Ok(())
     }
 }
 
+/// The results of requests, and how far our clock seemed to be ahead.
+#[derive(Default)]
+struct Counted {
+    results: Mutex<Vec<(CaEndpoint, AcmeResult)>>,
+    ahead_seconds: Mutex<f64>,
+}
+
+impl AcmeMetrics for Counted {
+    fn acme_request(&self, endpoint: CaEndpoint, result: AcmeResult, _: Duration) {
+        self.results.lock().unwrap().push((endpoint, result));
+    }
+
+    fn ca_clock(&self, ahead_seconds: f64) {
+        *self.ahead_seconds.lock().unwrap() = ahead_seconds;
+    }
+}
+
 struct World {
+    counted: Arc<Counted>,
     ledger: Arc<Ledger>,
     double: AcmeDouble,
     clock: Arc<TestClock>,
@@ -82,13 +97,16 @@ impl World {
         let clock = Arc::new(TestClock::default());
         let ledger = Arc::new(Ledger::default());
         let tokens = Arc::clone(&ledger) as Arc<dyn RequestTokens>;
+        let counted = Arc::new(Counted::default());
         Self {
             authority: AcmeAuthority::paced(
                 &settings,
                 Arc::clone(&clock) as Arc<dyn Clock>,
                 tokens,
+                Arc::clone(&counted) as Arc<dyn AcmeMetrics>,
             )
             .unwrap(),
+            counted,
             ledger,
             double,
             clock,
@@ -258,7 +276,11 @@ async fn answers_that_are_no_answers_are_outages_wherever_they_come() {
         world.double.inject(Endpoint::Order, 1, &fault);
         let error = world.authority.order(&account, &order).await.unwrap_err();
         assert!(
-            matches!(&error, CaError::Unavailable { detail, .. } if !detail.contains('<')),
+            matches!(
+                &error,
+                CaError::Unavailable { detail, .. } | CaError::Unreachable { detail }
+                if !detail.contains('<')
+            ),
             "{fault:?} became {error}"
         );
         let view = world.authority.order(&account, &order).await.unwrap();
@@ -277,21 +299,54 @@ async fn a_body_that_never_ends_is_given_up_after_the_time_out() {
     world.double.inject(Endpoint::NewOrder, 1, &Fault::SlowBody);
     let begun = Instant::now();
     let error = world.order_error(&account).await;
-    assert!(
-        matches!(
-            error,
-            CaError::Unavailable {
-                retry_after: None,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, CaError::Unreachable { .. }), "{error}");
     assert!(
         begun.elapsed() < Duration::from_secs(10),
         "{:?}",
         begun.elapsed()
     );
+}
+
+#[tokio::test]
+async fn every_request_is_counted_by_its_endpoint_and_how_the_ca_took_it() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let last = |endpoint| {
+        let results = world.counted.results.lock().unwrap();
+        let of_endpoint = results.iter().rev().find(|(of, _)| *of == endpoint);
+        of_endpoint.map(|(_, result)| *result)
+    };
+    for endpoint in [
+        CaEndpoint::Directory,
+        CaEndpoint::NewNonce,
+        CaEndpoint::NewAccount,
+    ] {
+        assert_eq!(last(endpoint), Some(AcmeResult::Success), "{endpoint:?}");
+    }
+    let problem = |status, kind| Fault::Reply(Reply::problem(status, kind, "no"));
+    for (fault, expected) in [
+        (problem(429, "rateLimited"), AcmeResult::Limited),
+        (problem(403, "malformed"), AcmeResult::Refused),
+        (Fault::Reply(Reply::html(502)), AcmeResult::ServerError),
+        (Fault::HangUp, AcmeResult::NoAnswer),
+        (Fault::CutBody, AcmeResult::NoAnswer),
+    ] {
+        world.double.inject(Endpoint::NewOrder, 1, &fault);
+        let error = world.order_error(&account).await;
+        assert_eq!(
+            last(CaEndpoint::NewOrder),
+            Some(expected),
+            "{fault:?}: {error}"
+        );
+        let is_answered = expected != AcmeResult::NoAnswer;
+        assert_eq!(error.was_answered(), is_answered, "{fault:?}: {error}");
+    }
+    let dated = Reply::html(502).header("Date", "Fri, 15 Jan 2027 07:59:00 GMT");
+    world.reply(Endpoint::NewOrder, dated);
+    world.order_error(&account).await;
+    // A `Date` is up to a second old.
+    let ahead = *world.counted.ahead_seconds.lock().unwrap();
+    assert!((ahead - 59.5).abs() < 1e-9, "{ahead}");
 }
 
 #[tokio::test]

@@ -370,7 +370,7 @@ async fn a_ca_that_forgot_everything_is_distinguished_from_one_that_is_down() {
     // A connection that was kept alive died with the old process; that, and only that, may be
     // reported first.
     let error = match authority.order(&account, &order).await.unwrap_err() {
-        CaError::Unavailable { .. } => authority.order(&account, &order).await.unwrap_err(),
+        CaError::Unreachable { .. } => authority.order(&account, &order).await.unwrap_err(),
         other => other,
     };
     assert!(matches!(error, CaError::Account { .. }), "{error}");
@@ -390,7 +390,7 @@ async fn a_ca_that_is_not_trusted_is_unavailable_and_says_why() {
     let key = authority.new_account_key().unwrap();
     let error = authority.register(&key).await.unwrap_err();
     assert!(
-        matches!(&error, CaError::Unavailable { detail, .. } if detail.contains("certificate")),
+        matches!(&error, CaError::Unreachable { detail } if detail.contains("certificate")),
         "{error}"
     );
 }

@@ -1,7 +1,7 @@
 //! Certificates.
 
 use dps_application::ports::pki::CertificateDetails;
-use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
+use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::retention::SUPERSEDED_CERTIFICATES;
 use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
@@ -46,6 +46,14 @@ statements! {
          JOIN certificates ON certificates.id = serving_certificate_id \
          JOIN acme_orders ON acme_orders.id = order_id \
          WHERE serving_certificate_id IS NOT NULL ORDER BY directory_url",
+    );
+    /// In the order of the primary key, so that each page is a range of it.
+    SERVED = Sql::both(
+        "SELECT custom_domains.id AS id, not_before, not_after, answered_at, COALESCE(failures, 0) AS failures \
+         FROM custom_domains JOIN certificates ON certificates.id = serving_certificate_id \
+         LEFT JOIN renewal_questions ON renewal_questions.domain_id = custom_domains.id \
+         WHERE custom_domains.id > $1 AND moved_away_since IS NULL AND serving_certificate_id IS NOT NULL \
+         ORDER BY custom_domains.id LIMIT $2",
     );
     GREATEST_GENERATION = Sql::both(
         "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
@@ -199,4 +207,24 @@ pub(crate) async fn of_order(
         .as_ref()
         .map(read)
         .transpose()
+}
+
+pub(crate) async fn served(
+    database: &Database,
+    after: Option<DomainId>,
+    limit: u32,
+) -> Result<Vec<Served>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let mut session = database.read("read the served certificates").await?;
+    let rows = session.fetch_all(SERVED, args![after, limit]).await?;
+    let read = |row: &Row| {
+        let fields = row.fields("custom_domains", "id");
+        Ok(Served {
+            domain_id: fields.parse("id")?,
+            validity: (fields.at("not_before")?, fields.at("not_after")?),
+            renewal_info_at: fields.at_if_any("answered_at")?,
+            failed_polls: fields.count("failures")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }

@@ -11,7 +11,7 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    RecordWrite, SecretRow, Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
     StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
@@ -282,6 +282,10 @@ impl IssuedStore for Store {
 
     async fn live_directories(&self) -> Result<Vec<String>, StoreError> {
         certificates::live_directories(&self.database).await
+    }
+
+    async fn served(&self, after: Option<DomainId>, limit: u32) -> Result<Vec<Served>, StoreError> {
+        certificates::served(&self.database, after, limit).await
     }
 
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {

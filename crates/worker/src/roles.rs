@@ -44,7 +44,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         .await
         .map(|()| ExitCode::SUCCESS),
         Command::Migrate => {
-            let store = wiring::open_store(&load(path)?).await?;
+            let store = wiring::open_store(&load(path)?, None).await?;
             wiring::close_store(&store).await;
             outln!("The database has the schema of this version.")?;
             Ok(ExitCode::SUCCESS)

@@ -28,7 +28,7 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
     let readiness = Readiness::starting(shutdown.clone());
     let front = Front::open(settings.http.listen, readiness)?;
     // A migration may take long, and may wait for that of another replica.
-    let opening = wiring::open_store(settings);
+    let opening = wiring::open_store(settings, Some(front.metrics.store()));
     let store = match shutdown.run_until_cancelled(opening).await {
         Some(Ok(store)) => store,
         Some(Err(error)) => {
@@ -37,8 +37,8 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
         }
         None => return front.close().await,
     };
-    let port = Arc::new(front.metrics.clone());
-    let ran = match wiring::service(settings, &peers, port, Arc::clone(&store)).await {
+    let metrics = front.metrics.clone();
+    let ran = match wiring::service(settings, &peers, &metrics, Arc::clone(&store)).await {
         Ok(service) => serve(service, peers.agent_tls.clone(), front, shutdown).await,
         Err(error) => front.close().await.and(Err(error)),
     };

@@ -45,7 +45,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> anyhow::Result<Standalone> {
     let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone()))?;
-    let store = wiring::open_store(&settings).await?;
+    let store = wiring::open_store(&settings, Some(front.metrics.store())).await?;
     draw_tokens(&mut settings)?;
     let started = Box::pin(start_on(&settings, Arc::clone(&store), front, shutdown)).await;
     if started.is_err() {
@@ -100,8 +100,7 @@ async fn start_on(
         agent_tokens: AgentTokens::shared(settings.agent.token.clone()),
         agent_tls: None,
     };
-    let port = Arc::new(front.metrics.clone());
-    let service = wiring::service(settings, &peers, port, Arc::clone(&store)).await?;
+    let service = wiring::service(settings, &peers, &front.metrics, Arc::clone(&store)).await?;
     let http_address = front.address();
 
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());

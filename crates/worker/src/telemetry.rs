@@ -1,25 +1,37 @@
 //! The metrics of the service. No label per hostname, ever.
 
+mod acme;
 mod cabinet;
+mod certificates;
 mod edges;
+mod histogram;
 mod lanes;
+mod lookups;
+#[cfg(test)]
+mod reference_tests;
 mod resolvers;
 mod results;
+mod steps;
+mod store;
 mod units;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use dps_application::cabinet::health::CabinetStatus;
 use dps_application::ports::fleet::KnownEdge;
-use dps_application::ports::metrics::LocalParty;
-use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
+use dps_application::ports::metrics::{
+    AcmeMetrics as AcmePort, AcmeResult, AcmeWait, ClaimEvent, LocalParty, Milestone,
+};
 use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
+use dps_application::survey::Survey;
 use dps_domain::Timestamp;
+use dps_domain::decide::Action;
 use dps_domain::lane::Lane;
-use dps_domain::limits::LimitKind;
+use dps_domain::limits::Endpoint;
 use dps_domain::reachability::Reachability;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -28,15 +40,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::acme::AcmeMetrics;
+pub use self::acme::LimitGauges;
 use self::cabinet::CabinetMetrics;
+use self::certificates::CertificateMetrics;
 use self::edges::EdgeGauges;
 use self::lanes::LaneGauges;
+pub use self::lookups::{LookupMetrics, Timed};
 use self::resolvers::ResolverMetrics;
 use self::results::{Results, count, label, results};
+use self::steps::StepMetrics;
+pub use self::store::StoreMetrics;
 use self::units::{days_until, unix_seconds};
 
-/// By limit.
-type Limits<M> = Family<[(&'static str, &'static str); 1], M>;
 type ByParty = Family<[(&'static str, &'static str); 1], Counter>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
@@ -47,13 +63,15 @@ pub struct Metrics {
     issuance: Results,
     renewal: Results,
     renewal_info: Results,
-    acme_waits: Limits<Counter>,
+    acme: AcmeMetrics,
+    steps: StepMetrics,
+    certificates: CertificateMetrics,
+    lookups: LookupMetrics,
+    store: StoreMetrics,
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
     agent_tls_not_after: Gauge<f64, AtomicU64>,
     lanes: LaneGauges,
-    limit_remaining: Limits<Gauge>,
-    orders_waiting: Gauge,
     edge_filled: Results,
     edges: EdgeGauges,
     local_faults: ByParty,
@@ -76,8 +94,6 @@ impl Metrics {
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
         let agent_tls_not_after = Gauge::<f64, AtomicU64>::default();
         agent_tls_not_after.set(f64::NAN);
-        let limit_remaining = Limits::<Gauge>::default();
-        let orders_waiting = Gauge::default();
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
@@ -86,15 +102,19 @@ impl Metrics {
         );
         registry.register(
             "acme_issuance",
-            "First issuances that ended with a deployed certificate, and attempts that failed at the CA or an edge",
+            "First issuances that ended with a deployed certificate, and attempts that failed at the CA or an edge that answered",
             issuance.clone(),
         );
         registry.register(
             "renewal",
-            "Renewals that ended with a deployed certificate, and attempts that failed at the CA or an edge",
+            "Renewals that ended with a deployed certificate, and attempts that failed at the CA or an edge that answered",
             renewal.clone(),
         );
-        let acme_waits = register_acme_waits(&mut registry);
+        let acme = AcmeMetrics::register(&mut registry);
+        let steps = StepMetrics::register(&mut registry);
+        let certificates = CertificateMetrics::register(&mut registry);
+        let lookups = LookupMetrics::register(&mut registry);
+        let store = StoreMetrics::register(&mut registry);
         registry.register(
             "dps_acme_renewal_info_polls",
             "Polls to the CA when to renew that were answered or failed",
@@ -115,16 +135,6 @@ impl Metrics {
             "dps_agent_tls_not_after_timestamp_seconds",
             "End of validity of the certificate that the service shows to agents, as a UNIX time; NaN without mutual TLS",
             agent_tls_not_after.clone(),
-        );
-        registry.register(
-            "dps_acme_limit_remaining",
-            "What the CA's limits of our account and address leave now; absent where there is no limit",
-            limit_remaining.clone(),
-        );
-        registry.register(
-            "dps_acme_orders_waiting",
-            "First issues that wait for the CA's limit of orders, counted up to 100000",
-            orders_waiting.clone(),
         );
         let edge_filled = results();
         registry.register(
@@ -147,13 +157,15 @@ impl Metrics {
             issuance,
             renewal,
             renewal_info,
-            acme_waits,
+            acme,
+            steps,
+            certificates,
+            lookups,
+            store,
             expiry_days,
             outbox_waiting,
             agent_tls_not_after,
             lanes,
-            limit_remaining,
-            orders_waiting,
             edge_filled,
             edges,
             local_faults,
@@ -187,16 +199,42 @@ impl Metrics {
         self.outbox_waiting.set(waiting);
     }
 
-    /// Sets `dps_acme_limit_remaining` of one limit.
-    pub fn limit_remaining(&self, kind: LimitKind, tokens: u32) {
-        self.limit_remaining
-            .get_or_create(&[("limit", kind.label())])
-            .set(tokens.into());
+    /// Sets the gauges of one limit.
+    pub fn limit(&self, limit: &LimitGauges) {
+        self.acme.limit(limit);
     }
 
-    /// Sets `dps_acme_orders_waiting`.
-    pub fn orders_waiting(&self, waiting: u32) {
-        self.orders_waiting.set(waiting.into());
+    /// Sets `dps_acme_orders_waiting`, and how long the last of them waits.
+    pub fn orders_waiting(&self, waiting: u32, last: Duration) {
+        self.acme.orders_waiting.set(waiting.into());
+        self.acme.order_queue.set(last.as_secs_f64());
+    }
+
+    /// Sets the metrics of the served certificates.
+    pub fn certificates(&self, survey: Survey) {
+        self.certificates.set(survey);
+    }
+
+    /// Sets `dps_secrets_under_old_keys`.
+    pub fn secrets_under_old_keys(&self, secrets: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge needs no more")]
+        let secrets = secrets as f64;
+        self.certificates.secrets_under_old_keys.set(secrets);
+    }
+
+    /// Sets `dps_store_up`.
+    pub fn store_up(&self, is_up: bool) {
+        self.store.up.set(if is_up { 1.0 } else { 0.0 });
+    }
+
+    /// The metrics of DNS lookups.
+    pub const fn lookups(&self) -> &LookupMetrics {
+        &self.lookups
+    }
+
+    /// The metrics of the CertificateStore.
+    pub const fn store(&self) -> &StoreMetrics {
+        &self.store
     }
 
     /// Sets the gauges of the edges in the fleet, and forgets those of others.
@@ -249,9 +287,23 @@ impl MetricsPort for Metrics {
     }
 
     fn acme_wait(&self, wait: AcmeWait) {
-        self.acme_waits
+        self.acme
+            .waits
             .get_or_create(&[("limit", wait.label())])
             .inc();
+    }
+
+    fn step(&self, lane: Lane, action: &Action, took: Duration) {
+        self.steps.step(lane, action, took);
+    }
+
+    fn onboarding(&self, milestone: Milestone, since_intake: Duration) {
+        self.steps.onboarding(milestone, since_intake);
+    }
+
+    fn acme_account(&self, is_usable: bool) {
+        let usable = if is_usable { 1.0 } else { 0.0 };
+        self.acme.account_usable.set(usable);
     }
 
     fn edge_filled(&self, applied: usize, refused: usize) {
@@ -291,22 +343,14 @@ impl MetricsPort for Metrics {
     }
 }
 
-/// Registers `dps_acme_waits_total`, at zero for every limit.
-fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
-    let acme_waits = Limits::<Counter>::default();
-    for wait in LimitKind::ALL
-        .map(AcmeWait::Limit)
-        .into_iter()
-        .chain([AcmeWait::BackOff])
-    {
-        drop(acme_waits.get_or_create(&[("limit", wait.label())]));
+impl AcmePort for Metrics {
+    fn acme_request(&self, endpoint: Endpoint, result: AcmeResult, took: Duration) {
+        self.acme.request(endpoint, result, took);
     }
-    registry.register(
-        "dps_acme_waits",
-        "Times that a step waited instead of sending a request to the CA, by the limit that was used up",
-        acme_waits.clone(),
-    );
-    acme_waits
+
+    fn ca_clock(&self, ahead_seconds: f64) {
+        self.acme.clock_ahead.set(ahead_seconds);
+    }
 }
 
 /// A counter that shows every party from the beginning.
@@ -326,6 +370,7 @@ fn register_local_faults(registry: &mut Registry) -> ByParty {
 #[cfg(test)]
 mod tests {
     use dps_application::ports::fleet::Comparison;
+    use dps_domain::limits::LimitKind;
 
     use super::*;
 
@@ -373,6 +418,67 @@ mod tests {
     }
 
     #[test]
+    fn the_ca_is_up_while_it_answers_whatever_it_says() {
+        let metrics = Metrics::new();
+        has(&metrics, "dps_acme_up NaN");
+        for (result, up) in [
+            (AcmeResult::Success, "1.0"),
+            (AcmeResult::NoAnswer, "0.0"),
+            (AcmeResult::Limited, "1.0"),
+            (AcmeResult::ServerError, "0.0"),
+            (AcmeResult::Refused, "1.0"),
+        ] {
+            metrics.acme_request(Endpoint::NewOrder, result, Duration::from_millis(20));
+            has(&metrics, &format!("dps_acme_up {up}"));
+            let result = result.as_str();
+            has(
+                &metrics,
+                &format!("dps_acme_requests_total{{endpoint=\"new_order\",result=\"{result}\"}} 1"),
+            );
+        }
+        has(
+            &metrics,
+            "dps_acme_request_duration_seconds_count{endpoint=\"new_order\"} 5",
+        );
+    }
+
+    #[test]
+    fn each_step_and_each_part_of_an_onboarding_has_its_own_duration() {
+        let metrics = Metrics::new();
+        metrics.step(Lane::Urgent, &Action::ProbeHttp, Duration::from_millis(7));
+        metrics.onboarding(Milestone::Active, Duration::from_secs(20));
+        has(
+            &metrics,
+            "dps_step_duration_seconds_bucket{le=\"0.01\",lane=\"urgent\",step=\"probe_http\"} 1",
+        );
+        has(
+            &metrics,
+            "dps_time_to_active_seconds_bucket{le=\"15.0\",step=\"active\"} 0",
+        );
+        has(
+            &metrics,
+            "dps_time_to_active_seconds_sum{step=\"active\"} 20.0",
+        );
+    }
+
+    #[test]
+    fn the_last_survey_replaces_the_one_before() {
+        let metrics = Metrics::new();
+        let mut survey = Survey::default();
+        for in_last_place in [3, 1] {
+            survey.by_share[1] = 1;
+            survey.by_share[9] = in_last_place;
+            metrics.certificates(survey.clone());
+        }
+        has(&metrics, "dps_certificate_remaining_ratio_count 2");
+        has(
+            &metrics,
+            "dps_certificate_remaining_ratio_bucket{le=\"0.1\"} 1",
+        );
+        has(&metrics, "dps_renewal_info_fresh_ratio NaN");
+    }
+
+    #[test]
     fn each_lane_shows_its_steps_under_way_and_the_wait_of_its_oldest_work() {
         let metrics = Metrics::new();
         has(&metrics, "dps_work_in_flight{lane=\"urgent\"} 0");
@@ -406,12 +512,22 @@ mod tests {
                 .unwrap()
                 .contains("dps_acme_limit_remaining{")
         );
-        metrics.limit_remaining(LimitKind::NewOrders, 300);
-        metrics.limit_remaining(LimitKind::NewOrders, 299);
-        has(
-            &metrics,
-            "dps_acme_limit_remaining{limit=\"new_orders\"} 299",
-        );
+        let left = |remaining, empty_in| LimitGauges {
+            kind: LimitKind::NewOrders,
+            remaining,
+            capacity: 300,
+            empty_in,
+        };
+        metrics.limit(&left(300, None));
+        metrics.limit(&left(299, Some(f64::INFINITY)));
+        for (name, value) in [
+            ("remaining", "299"),
+            ("capacity", "300"),
+            ("empty_in_seconds", "inf"),
+        ] {
+            let line = format!("dps_acme_limit_{name}{{limit=\"new_orders\"}} {value}");
+            has(&metrics, &line);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::ca::directory;
 use dps_application::edges::fleet::Fleet;
-use dps_application::ports::{AuthoritativeDns, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
+use dps_application::ports::{AuthoritativeDns, DnsResolver, Edge, EdgeDirectory, Vault};
 use dps_application::wake::Waker;
 use dps_application::{LedgerTokens, Resolvers, Service, rotation};
 use dps_host::Secret;
@@ -31,6 +31,7 @@ use url::Url;
 pub use self::certificate_store::{close_store, open_existing_store, open_store};
 use crate::config::{AgentTokens, KeySource, Settings};
 use crate::system::{SystemClock, SystemRandomness};
+use crate::telemetry::{LookupMetrics, Metrics, Timed};
 
 /// The parties of ours that the service talks to.
 #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Resul
 pub async fn service(
     settings: &Settings,
     peers: &Peers,
-    metrics: Arc<dyn Metrics>,
+    metrics: &Metrics,
     store: Arc<Store>,
 ) -> anyhow::Result<Service> {
     store
@@ -137,6 +138,7 @@ pub async fn service(
         &acme_settings(settings)?,
         Arc::new(SystemClock),
         Arc::new(tokens),
+        Arc::new(metrics.clone()),
     )
     .context("LetsEncrypt:DirectoryUrl cannot be used")?;
     let cabinet_settings = CabinetSettings {
@@ -153,7 +155,7 @@ pub async fn service(
         store,
         ca: Arc::new(ca),
         cabinet: Arc::new(cabinet),
-        resolvers: resolvers(settings),
+        resolvers: resolvers(settings, metrics.lookups()),
         probe: Arc::new(HyperProbe::new(ProbeSettings {
             port: settings.workers.http_probe.port,
             allow_private: settings.workers.http_probe.allow_private_addresses,
@@ -171,7 +173,7 @@ pub async fn service(
         vault,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness),
-        metrics,
+        metrics: Arc::new(metrics.clone()),
         policy: Arc::new(settings.policy()),
         limits,
         waker,
@@ -232,9 +234,12 @@ fn dns_settings(settings: &Settings) -> DnsSettings {
 /// name, one of its TXT records, and one at the authoritative servers.
 const OBSERVATIONS_PER_CHECK: u32 = 5;
 
-fn resolvers(settings: &Settings) -> Arc<Resolvers> {
+fn resolvers(settings: &Settings, metrics: &LookupMetrics) -> Arc<Resolvers> {
     let dns = dns_settings(settings);
-    let resolver = |address| Arc::new(HickoryResolver::new(address, dns)) as Arc<dyn DnsResolver>;
+    let resolver = |address| {
+        let resolver: Arc<dyn DnsResolver> = Arc::new(HickoryResolver::new(address, dns));
+        Arc::new(Timed::new(resolver, metrics.clone())) as Arc<dyn DnsResolver>
+    };
     let addresses = || settings.dns.resolvers.iter().map(|address| address.0);
     let probe = &settings.workers.http_probe;
     let authoritative = settings.dns.query_authoritative.then(|| {
@@ -243,8 +248,9 @@ fn resolvers(settings: &Settings) -> Arc<Resolvers> {
             allow_private: probe.allow_private_addresses,
             forbidden_networks: probe.networks(),
         };
-        let servers = AuthoritativeServers::new(addresses(), dns, servers);
-        Arc::new(servers) as Arc<dyn AuthoritativeDns>
+        let servers: Arc<dyn AuthoritativeDns> =
+            Arc::new(AuthoritativeServers::new(addresses(), dns, servers));
+        Arc::new(Timed::new(servers, metrics.clone())) as Arc<dyn AuthoritativeDns>
     });
     let resolvers = Resolvers::new(addresses().map(resolver).collect());
     let budget = dns.total_timeout * OBSERVATIONS_PER_CHECK;

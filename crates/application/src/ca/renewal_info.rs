@@ -173,9 +173,8 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoOutcome
 }
 
 fn no_answer() -> CaError {
-    CaError::Unavailable {
+    CaError::Unreachable {
         detail: "no answer in time".into(),
-        retry_after: None,
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Level};
 
-use super::count::count;
+use super::count::{Ended, count};
 use super::step_log::{log_level, log_recorded};
 use crate::crash_point::{self, Effect};
 use crate::ports::WakeSignal;
@@ -130,14 +130,16 @@ pub(crate) async fn step_all<Permit>(
     deadline: Instant,
 ) {
     let together = leases.len();
-    let mut steps =
-        leases
-            .into_iter()
-            .map(|(lease, permit)| async move {
-                (make_step_caught(service, lease, deadline).await, permit)
-            })
-            .collect::<FuturesUnordered<_>>()
-            .ready_chunks(together.max(1));
+    let mut steps = leases
+        .into_iter()
+        .map(|(lease, permit)| async move {
+            (
+                make_step_caught(service, lane, lease, deadline).await,
+                permit,
+            )
+        })
+        .collect::<FuturesUnordered<_>>()
+        .ready_chunks(together.max(1));
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<Permit>) = ended.into_iter().unzip();
         store_outcomes(
@@ -162,7 +164,7 @@ pub(crate) async fn run_consecutive_steps(
 ) {
     for step in 1..=MAX_STEPS {
         let before = lease.record.phase.clone();
-        let Some(done) = make_step_caught(service, lease, deadline).await else {
+        let Some(done) = make_step_caught(service, lane, lease, deadline).await else {
             return;
         };
         let after = done.write.record();
@@ -191,6 +193,7 @@ struct FinishedStep {
 
 async fn make_step_caught(
     service: &Service,
+    lane: Lane,
     lease: Lease,
     deadline: Instant,
 ) -> Option<FinishedStep> {
@@ -198,7 +201,7 @@ async fn make_step_caught(
     let span = tracing::info_span!(
         "step", domain.id = %id, domain.hostname = %lease.record.hostname, attempt = lease.record.attempt
     );
-    let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
+    let step = AssertUnwindSafe(make_step(service, lane, lease, deadline)).catch_unwind();
     step.instrument(span).await.unwrap_or_else(|_| {
         tracing::error!(domain.id = %id, "step.panicked");
         None
@@ -206,10 +209,16 @@ async fn make_step_caught(
 }
 
 /// Runs a leased step; returns the write that follows, if any.
-async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<FinishedStep> {
+async fn make_step(
+    service: &Service,
+    lane: Lane,
+    lease: Lease,
+    deadline: Instant,
+) -> Option<FinishedStep> {
     let started = Instant::now();
     let record = lease.record;
-    if next_action(&record.phase, service.now()) == Action::Forget {
+    let action = next_action(&record.phase, service.now());
+    if action == Action::Forget {
         forget(service, &record, lease.token).await;
         return None;
     }
@@ -218,10 +227,19 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     let outcome = tokio::time::timeout_at(deadline, step)
         .await
         .unwrap_or_else(|_| fault_of_ours("the step took longer than its lease".into()));
-    count(service, &record.phase, &outcome, &evidence);
+    let took = started.elapsed();
+    let ended = Ended {
+        record: &record,
+        lane,
+        action,
+        outcome: &outcome,
+        evidence: &evidence,
+        took,
+    };
+    count(service, &ended);
     let findings = evidence.into_findings();
     let jitter = service.randomness.unit();
-    let context = service.settle_context(started.elapsed(), jitter);
+    let context = service.settle_context(took, jitter);
     let write = settle(&record, outcome, findings.clone(), &context)
         .or_else(|error| {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");

@@ -81,8 +81,13 @@ pub struct RenewalInfoResponse {
 /// An error of the CA, or of the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// No connection, no answer in time, 5xx, or an answer that is not ACME. `retry_after` when it
-    /// said when.
+    /// No connection, no answer in time, or none that is whole.
+    #[error("the CA is unreachable: {detail}")]
+    Unreachable {
+        /// The cause in words.
+        detail: String,
+    },
+    /// 5xx, or an answer that is not ACME. `retry_after` when it said when.
     #[error("the CA is unavailable: {detail}")]
     Unavailable {
         /// The cause in words.
@@ -246,6 +251,7 @@ impl CaError {
     /// Returns the consequence for the work that met the error.
     pub const fn disposition(&self) -> CaDisposition {
         match self {
+            Self::Unreachable { .. } => CaDisposition::Unavailable { until: None },
             Self::Unavailable { retry_after, .. } => CaDisposition::Unavailable {
                 until: *retry_after,
             },
@@ -261,10 +267,16 @@ impl CaError {
         }
     }
 
+    /// Whether the CA answered, whatever it said.
+    pub const fn was_answered(&self) -> bool {
+        self.disposition().was_sent() && !matches!(self, Self::Unreachable { .. })
+    }
+
     /// The words of the CA, or of the system; empty where there are none.
     pub fn detail(&self) -> &str {
         match self {
-            Self::Unavailable { detail, .. }
+            Self::Unreachable { detail }
+            | Self::Unavailable { detail, .. }
             | Self::Local { detail }
             | Self::RateLimited { detail, .. }
             | Self::Paused { detail, .. }
@@ -286,7 +298,8 @@ impl CaError {
             }
             | Self::RateLimited { until, .. } => *until = until.and(Some(moment)),
             Self::Paced { until } => *until = moment,
-            Self::Local { .. }
+            Self::Unreachable { .. }
+            | Self::Local { .. }
             | Self::Paused { .. }
             | Self::RejectedIdentifier { .. }
             | Self::Validation { .. }
@@ -301,7 +314,9 @@ impl CaError {
 impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match error {
-            CaError::Unavailable { detail, .. } => Self::AcmeCaUnavailable { detail },
+            CaError::Unreachable { detail } | CaError::Unavailable { detail, .. } => {
+                Self::AcmeCaUnavailable { detail }
+            }
             local @ CaError::Local { .. } => Self::Internal {
                 detail: local.to_string(),
             },
@@ -453,6 +468,9 @@ mod tests {
             detail: detail(),
             retry_after: None,
         };
+        let unreachable = CaError::Unreachable { detail: detail() };
+        assert_eq!(unreachable.disposition(), away.disposition());
+        assert!(away.was_answered() && !unreachable.was_answered());
         assert!(away.disposition().was_sent() && away.disposition().may_be_counted());
         for kept in [
             CaError::Local { detail: detail() },

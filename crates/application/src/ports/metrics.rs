@@ -1,9 +1,11 @@
 //! The port of the metrics.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use dps_domain::decide::Action;
 use dps_domain::lane::Lane;
-use dps_domain::limits::LimitKind;
+use dps_domain::limits::{Endpoint, LimitKind};
 
 /// Why a domain waits before a request to the CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,92 @@ impl AcmeWait {
         match self {
             Self::Limit(kind) => kind.label(),
             Self::BackOff => "name_blocked",
+        }
+    }
+}
+
+/// A point of a first issuance, whose time since the intake is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Milestone {
+    /// The name points at us.
+    DnsReady,
+    /// Our responder answered on every address.
+    HttpReady,
+    /// The CA took the order.
+    OrderPlaced,
+    /// The CA validated the name.
+    Validated,
+    /// The certificate is stored.
+    Issued,
+    /// Every live edge presents the certificate.
+    Active,
+}
+
+impl Milestone {
+    /// All of them, in their order.
+    pub const ALL: [Self; 6] = [
+        Self::DnsReady,
+        Self::HttpReady,
+        Self::OrderPlaced,
+        Self::Validated,
+        Self::Issued,
+        Self::Active,
+    ];
+
+    /// The value of the label `step`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DnsReady => "dns_ready",
+            Self::HttpReady => "http_ready",
+            Self::OrderPlaced => "order_placed",
+            Self::Validated => "validated",
+            Self::Issued => "issued",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// The end of a request to the CA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcmeResult {
+    /// The CA did it.
+    Success,
+    /// A limit of the CA, or an overload (429).
+    Limited,
+    /// Another 4xx, a refused nonce included.
+    Refused,
+    /// A 5xx, or a redirect.
+    ServerError,
+    /// No whole answer in time.
+    NoAnswer,
+}
+
+impl AcmeResult {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Success,
+        Self::Limited,
+        Self::Refused,
+        Self::ServerError,
+        Self::NoAnswer,
+    ];
+
+    /// The value of the label `result`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Limited => "limited",
+            Self::Refused => "refused",
+            Self::ServerError => "server_error",
+            Self::NoAnswer => "no_answer",
+        }
+    }
+
+    /// Whether the CA works, whatever it thinks of the request.
+    pub const fn shows_it_works(self) -> bool {
+        match self {
+            Self::Success | Self::Limited | Self::Refused => true,
+            Self::ServerError | Self::NoAnswer => false,
         }
     }
 }
@@ -115,12 +203,19 @@ pub trait Metrics: Send + Sync {
     /// One DNS check was answered: `domain_verification_total`. A domain that is known to have
     /// moved away is not counted again.
     fn domain_verification(&self, success: bool);
-    /// One first issuance ended with a deployed certificate, or an attempt at the CA or an edge
-    /// failed: `acme_issuance_total`.
+    /// One first issuance ended with a deployed certificate, or an attempt failed at the CA or an
+    /// edge that answered: `acme_issuance_total`.
     fn acme_issuance(&self, success: bool);
-    /// One renewal ended with a deployed certificate, or an attempt at the CA or an edge failed:
-    /// `renewal_total`.
+    /// One renewal ended with a deployed certificate, or an attempt failed at the CA or an edge
+    /// that answered: `renewal_total`.
     fn renewal(&self, success: bool);
+    /// A step ended, leased from this lane: `dps_step_duration_seconds`.
+    fn step(&self, lane: Lane, action: &Action, took: Duration);
+    /// A first issuance reached a milestone so long after the intake of its domain:
+    /// `dps_time_to_active_seconds`.
+    fn onboarding(&self, milestone: Milestone, since_intake: Duration);
+    /// The CA took or refused the account: `dps_acme_account_usable`.
+    fn acme_account(&self, is_usable: bool);
     /// A domain had to wait, and no request was sent to the CA: `dps_acme_waits_total`.
     fn acme_wait(&self, wait: AcmeWait);
     /// So many steps of a lane are under way in this process now: `dps_work_in_flight`.
@@ -139,4 +234,12 @@ pub trait Metrics: Send + Sync {
     fn cabinet(&self, event: CabinetEvent);
     /// A claim was contested or superseded: `dps_claims_total`.
     fn claim(&self, event: ClaimEvent);
+}
+
+/// Counts the requests that are sent to the CA.
+pub trait AcmeMetrics: Send + Sync {
+    /// A request ended: `dps_acme_requests_total`, and the metrics beside it.
+    fn acme_request(&self, endpoint: Endpoint, result: AcmeResult, took: Duration);
+    /// Our clock was so many seconds ahead of the CA's: `dps_clock_ahead_of_ca_seconds`.
+    fn ca_clock(&self, ahead_seconds: f64);
 }

@@ -23,7 +23,7 @@ use super::renewal_info::RenewalInfoStore;
 use super::sync::SyncStore;
 
 pub use accounts::{AccountStore, StoredAccount};
-pub use certificates::{IssuedStore, NewCertificate, StoredCertificate};
+pub use certificates::{IssuedStore, NewCertificate, Served, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
 pub use leases::{Lease, LeaseStore, WriteResult};

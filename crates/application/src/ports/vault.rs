@@ -65,6 +65,9 @@ pub trait Vault: Send + Sync {
         sealed: &SealedSecret,
     ) -> Result<SecretString, VaultError>;
 
+    /// Whether it was sealed under the current key-encryption key.
+    fn is_current(&self, sealed: &SealedSecret) -> bool;
+
     /// The same secret under the current key-encryption key; `None` when it is already.
     fn reseal(
         &self,

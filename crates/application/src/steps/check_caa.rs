@@ -29,7 +29,7 @@ pub(super) async fn check_caa(
         against => Some(held_back(context, against, account_url, budget).await),
     };
     if outcome.is_some() {
-        context.evidence.nothing_sent();
+        context.evidence.reached_nobody();
     }
     Ok(outcome)
 }

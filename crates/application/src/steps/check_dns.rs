@@ -31,10 +31,12 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Faul
                 is_proxied,
                 budget,
             };
-            if let Some(proof_required) = check_ownership(context, &passed, Then::Retry).await? {
-                metrics.domain_verification(false);
+            if let Some(otherwise) = check_ownership(context, &passed, Then::Retry).await? {
+                if asks_for_proof(&otherwise) {
+                    metrics.domain_verification(false);
+                }
                 keep_addresses(context, &passed.views);
-                return Ok(proof_required);
+                return Ok(otherwise);
             }
             metrics.domain_verification(true);
             let detail = json!({ "addresses": addresses });
@@ -63,6 +65,18 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Faul
         DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
     };
     Ok(outcome)
+}
+
+/// Whether the check ended because the tenant must prove its claim. A wait for the end of an
+/// earlier domain and an unanswered TXT query say nothing about the name.
+const fn asks_for_proof(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Failed {
+            failure: Failure::DnsOwnershipRequired { .. },
+            ..
+        }
+    )
 }
 
 /// Marks a failure of a domain that was served as evidence that it points elsewhere. The first

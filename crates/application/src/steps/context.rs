@@ -80,7 +80,7 @@ impl StepContext<'_> {
 
     /// Counts that the domain waits, and that nothing is sent.
     pub(super) fn waits(&self, wait: AcmeWait) {
-        self.evidence.nothing_sent();
+        self.evidence.reached_nobody();
         self.service.metrics.acme_wait(wait);
     }
 }

@@ -28,8 +28,8 @@ const MAX_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Evidence {
     findings: Mutex<Findings>,
-    /// Set when the step waits for a limit or a pause and sends nothing.
-    nothing_sent: AtomicBool,
+    /// Set when the step waits and sends nothing, or when nobody answers.
+    reached_nobody: AtomicBool,
 }
 
 impl Evidence {
@@ -132,14 +132,14 @@ impl Evidence {
         self.find(|findings| findings.edge_addresses = Some(addresses));
     }
 
-    /// Keeps that the step called neither the CA nor an edge.
-    pub(super) fn nothing_sent(&self) {
-        self.nothing_sent.store(true, Ordering::Relaxed);
+    /// Keeps that neither the CA nor an edge answered, or that the step sent nothing.
+    pub(super) fn reached_nobody(&self) {
+        self.reached_nobody.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the step called neither the CA nor an edge.
-    pub(crate) fn nothing_was_sent(&self) -> bool {
-        self.nothing_sent.load(Ordering::Relaxed)
+    /// Whether the step reached neither the CA nor an edge.
+    pub(crate) fn has_reached_nobody(&self) -> bool {
+        self.reached_nobody.load(Ordering::Relaxed)
     }
 
     /// All findings of the step.

@@ -108,6 +108,7 @@ async fn order(
         });
     })?;
     crash_point::after(Effect::OrderCreate);
+    service.metrics.acme_account(true);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),
         domain_id: record.id,

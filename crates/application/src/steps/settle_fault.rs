@@ -19,6 +19,9 @@ const UNREPORTED_PAUSE: Duration = Duration::from_secs(60);
 impl StepContext<'_> {
     /// The outcome of an error of the CA.
     pub(super) fn ca_error(&self, error: CaError) -> Outcome {
+        if !error.was_answered() {
+            self.evidence.reached_nobody();
+        }
         let error = match error.disposition() {
             CaDisposition::Local => return self.local_fault(LocalParty::Ca, error.detail()),
             CaDisposition::Paced { until } => return self.paced(until),
@@ -112,7 +115,7 @@ impl StepContext<'_> {
                 Then::At(*until)
             }
             Fault::AccountBlocked { until, .. } => {
-                self.evidence.nothing_sent();
+                self.evidence.reached_nobody();
                 let service = self.service;
                 Then::At(soon_after(*until, service.now(), service.randomness.unit()))
             }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::metrics::LocalParty;
-use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
+use dps_application::ports::metrics::{AcmeWait, ClaimEvent, Milestone};
 use dps_application::ports::{CabinetEvent, Clock, DnsResolver, Edge, Metrics, Randomness};
 use dps_domain::caa::{CaaAnswer, CaaObservation};
+use dps_domain::decide::Action;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::ownership::TxtObservation;
 use dps_domain::{Hostname, Timestamp};
@@ -220,6 +222,15 @@ impl Metrics for Counters {
     }
     fn acme_wait(&self, wait: AcmeWait) {
         self.add(wait.label(), false);
+    }
+    fn step(&self, _: dps_domain::lane::Lane, action: &Action, _: Duration) {
+        self.add(action.name(), true);
+    }
+    fn onboarding(&self, milestone: Milestone, _: Duration) {
+        self.add(milestone.as_str(), true);
+    }
+    fn acme_account(&self, is_usable: bool) {
+        self.add("account", is_usable);
     }
     fn under_way(&self, lane: dps_domain::phase::Lane, steps: usize) {
         if lane == dps_domain::phase::Lane::Issuance && steps > 0 {

@@ -9,6 +9,7 @@ use dps_application::ports::ca::{
     Account, AuthorizationView, CaDisposition, CaError, Http01, OrderView, Refusal,
     RenewalInfoResponse,
 };
+use dps_application::ports::metrics::AcmeMetrics;
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::Hostname;
@@ -23,7 +24,7 @@ use super::call;
 use super::exchange::{self, Exchange};
 use super::problem::Subject;
 use super::settings::{AcmeSettings, AcmeSetupError};
-use super::transport::Transport;
+use super::transport::{Pacing, Transport};
 use super::{renewal_info, views};
 
 /// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would
@@ -40,14 +41,16 @@ impl AcmeAuthority {
         Ok(Self::over(Transport::new(settings, clock, None)?, settings))
     }
 
-    /// The same, within the CA's request rates: each request needs a token.
+    /// The same, within the CA's request rates: each request needs a token. Requests are counted.
     pub fn paced(
         settings: &AcmeSettings,
         clock: Arc<dyn Clock>,
         tokens: Arc<dyn RequestTokens>,
+        metrics: Arc<dyn AcmeMetrics>,
     ) -> Result<Self, AcmeSetupError> {
+        let pacing = Pacing { tokens, metrics };
         Ok(Self::over(
-            Transport::new(settings, clock, Some(tokens))?,
+            Transport::new(settings, clock, Some(pacing))?,
             settings,
         ))
     }

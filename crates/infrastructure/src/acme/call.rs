@@ -68,9 +68,8 @@ pub(super) fn error_of(
     match seen {
         Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
         Exchange::Answer(answer) => of_no_use(answer),
-        Exchange::Fault(detail) => CaError::Unavailable {
+        Exchange::Fault(detail) => CaError::Unreachable {
             detail: detail.clone(),
-            retry_after: None,
         },
         Exchange::Local(detail) => CaError::Local {
             detail: detail.clone(),

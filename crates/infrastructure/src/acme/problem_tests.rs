@@ -71,7 +71,7 @@ fn every_problem_type_has_its_error() {
         let (actual, words) = match &error {
             CaError::Unavailable { detail, .. } => ("unavailable", detail),
             CaError::Local { detail } => ("local", detail),
-            CaError::Paced { .. } => panic!("an answer came"),
+            CaError::Paced { .. } | CaError::Unreachable { .. } => panic!("an answer came"),
             CaError::RateLimited { detail, .. } => ("limited", detail),
             CaError::Paused { detail, .. } => ("paused", detail),
             CaError::RejectedIdentifier { detail } => ("rejected", detail),

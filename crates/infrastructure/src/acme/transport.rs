@@ -4,16 +4,19 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dps_application::ports::Clock;
+use dps_application::ports::metrics::{AcmeMetrics, AcmeResult};
 use dps_application::ports::requests::RequestTokens;
 use dps_domain::limits::Endpoint;
 use dps_domain::{Purpose, Timestamp, with_causes};
-use http::header::USER_AGENT;
+use http::header::{DATE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::local_fault;
@@ -46,14 +49,22 @@ struct Shared {
     nonces: NoncePool,
     pacer: Pacer,
     clock: Arc<dyn Clock>,
+    metrics: Option<Arc<dyn AcmeMetrics>>,
+}
+
+/// Our own parts that requests to the CA are paced and counted by.
+pub(super) struct Pacing {
+    pub(super) tokens: Arc<dyn RequestTokens>,
+    pub(super) metrics: Arc<dyn AcmeMetrics>,
 }
 
 impl Transport {
     pub(super) fn new(
         settings: &AcmeSettings,
         clock: Arc<dyn Clock>,
-        tokens: Option<Arc<dyn RequestTokens>>,
+        pacing: Option<Pacing>,
     ) -> Result<Self, AcmeSetupError> {
+        let (tokens, metrics) = pacing.map(|pacing| (pacing.tokens, pacing.metrics)).unzip();
         Ok(Self(Arc::new(Shared {
             http: settings.http_client()?,
             user_agent: HeaderValue::from_str(&settings.user_agent)
@@ -69,6 +80,7 @@ impl Transport {
             nonces: NoncePool::default(),
             pacer: Pacer::new(tokens, Arc::clone(&clock)),
             clock,
+            metrics,
         })))
     }
 
@@ -185,7 +197,7 @@ impl Transport {
             exchange::note(seen);
             return Err(Error::Str("the CA's limits leave no request for now"));
         }
-        let answer = self.send_now(request).await?;
+        let answer = self.send_now(request, endpoint).await?;
         if wants_quiet(&answer, endpoint) {
             // Only the CA's own word about a limit binds the other replicas. A page of some box in
             // between is an outage of this request.
@@ -211,11 +223,19 @@ impl Transport {
         self.0.directory.endpoint(url, self.0.clock.now())
     }
 
-    async fn send_now(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
+    async fn send_now(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+        endpoint: Endpoint,
+    ) -> Result<Answer, Error> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let started = self.0.clock.now();
+        let started = Instant::now();
         let outcome = self.exchange(request).await;
-        let elapsed = self.0.clock.now().since(started);
+        let elapsed = started.elapsed();
+        // A fault of our own machine has a counter of its own.
+        if !matches!(&outcome, Err(Fault::Local(_))) {
+            self.count(endpoint, outcome.as_ref().ok(), elapsed);
+        }
         match outcome {
             Ok(answer) => {
                 debug!(http.method = %method, http.url = %uri, http.status = answer.status.as_u16(),
@@ -233,6 +253,21 @@ impl Transport {
                 });
                 Err(Error::Other(detail.into()))
             }
+        }
+    }
+
+    /// Counts a request that was sent, and notes how far our clock is from the CA's.
+    fn count(&self, endpoint: Endpoint, answer: Option<&Answer>, elapsed: Duration) {
+        let Some(metrics) = &self.0.metrics else {
+            return;
+        };
+        metrics.acme_request(endpoint, result_of(answer), elapsed);
+        let sent_at = answer.and_then(|answer| {
+            let date = answer.headers.get(DATE)?.to_str().ok()?;
+            Some((answer.received_at, retry_after::date(date)?))
+        });
+        if let Some((received_at, sent_at)) = sent_at {
+            metrics.ca_clock(seconds_between(sent_at, received_at));
         }
     }
 
@@ -276,6 +311,30 @@ impl HttpClient for Transport {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         Box::pin(self.clone().route(request))
     }
+}
+
+/// The result of a request, by its answer.
+fn result_of(answer: Option<&Answer>) -> AcmeResult {
+    let Some(answer) = answer else {
+        return AcmeResult::NoAnswer;
+    };
+    match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => AcmeResult::Limited,
+        status if status.is_client_error() => AcmeResult::Refused,
+        status if status.is_server_error() || status.is_redirection() => AcmeResult::ServerError,
+        _ => AcmeResult::Success,
+    }
+}
+
+/// Seconds from one moment to another; negative if it is earlier.
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    let signed = if to >= from {
+        to.since(from).as_secs_f64()
+    } else {
+        -from.since(to).as_secs_f64()
+    };
+    // `Date` is cut to whole seconds: half a second is the mean of what it leaves out.
+    signed - 0.5
 }
 
 /// Whether the response demands a pause at the endpoint: it is overloaded, or our requests

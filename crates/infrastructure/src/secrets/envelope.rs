@@ -107,6 +107,10 @@ impl Vault for EnvelopeVault {
         Ok(SecretString::from(text))
     }
 
+    fn is_current(&self, sealed: &SealedSecret) -> bool {
+        Self::key_id_of(sealed) == Some(self.current_key_id())
+    }
+
     fn reseal(
         &self,
         context: SecretContext<'_>,

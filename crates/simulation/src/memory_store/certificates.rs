@@ -1,9 +1,10 @@
 //! Certificates.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
-use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, OrderId};
+use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
+use dps_domain::{CertificateId, DomainId, OrderId};
 
 use super::{State, no_such_record};
 
@@ -57,6 +58,28 @@ impl State {
             .filter_map(|id| self.order(id).map(|order| order.directory_url.clone()))
             .collect();
         directories.into_iter().collect()
+    }
+
+    pub(super) fn served(&self, after: Option<DomainId>, limit: u32) -> Vec<Served> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.ids.range((from, Bound::Unbounded));
+        let served = rows.filter_map(|id| {
+            let record = &self.rows.get(id)?.record;
+            if record.phase.is_moved_away() {
+                return None;
+            }
+            let certificate = self.certificate(record.phase.serving()?)?;
+            let details = &certificate.certificate.details;
+            let poll = self.polls.renewal_info(record.id);
+            Some(Served {
+                domain_id: record.id,
+                validity: (details.not_before, details.not_after),
+                renewal_info_at: poll.and_then(|info| info.answered_at),
+                failed_polls: poll.map_or(0, |info| info.failures),
+            })
+        });
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        served.take(limit).collect()
     }
 
     pub(super) fn certificate(&self, id: CertificateId) -> Option<&StoredCertificate> {

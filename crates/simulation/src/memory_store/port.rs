@@ -11,7 +11,7 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    RecordWrite, SecretRow, Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
     StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
@@ -293,6 +293,10 @@ impl IssuedStore for MemoryStore {
 
     async fn live_directories(&self) -> Result<Vec<String>, StoreError> {
         Ok(self.state().live_directories())
+    }
+
+    async fn served(&self, after: Option<DomainId>, limit: u32) -> Result<Vec<Served>, StoreError> {
+        Ok(self.state().served(after, limit))
     }
 
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {

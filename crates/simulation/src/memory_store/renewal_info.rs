@@ -40,6 +40,11 @@ impl Polls {
         }
     }
 
+    /// The renewal information of the certificate that a domain serves.
+    pub(super) fn renewal_info(&self, domain: DomainId) -> Option<&RenewalInfo> {
+        self.by_domain.get(&domain).map(|poll| &poll.renewal_info)
+    }
+
     fn claim(&mut self, now: Timestamp, until: Timestamp, limit: usize) -> Vec<RenewalInfoPoll> {
         let mut due = Vec::new();
         while due.len() < limit

@@ -241,9 +241,8 @@ impl CaModel {
         self.tallies.requests.count();
         let answer = self.line.call(|| act(&mut locked(&self.state))).await;
         answer.unwrap_or_else(|| {
-            Err(CaError::Unavailable {
+            Err(CaError::Unreachable {
                 detail: "no answer".into(),
-                retry_after: None,
             })
         })
     }

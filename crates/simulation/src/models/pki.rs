@@ -2,12 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dps_application::ports::metrics::LocalParty;
-use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
+use dps_application::ports::metrics::{AcmeWait, ClaimEvent, Milestone};
 use dps_application::ports::pki::{CertificateDetails, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
+use dps_domain::decide::Action;
 use dps_domain::lane::Lane;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -135,6 +137,10 @@ impl Vault for PaperVault {
         text.map(SecretString::from).ok_or(VaultError::Tampered)
     }
 
+    fn is_current(&self, _: &SealedSecret) -> bool {
+        true
+    }
+
     fn reseal(
         &self,
         _: SecretContext<'_>,
@@ -153,6 +159,9 @@ impl Metrics for NoMetrics {
     fn acme_issuance(&self, _success: bool) {}
     fn renewal(&self, _success: bool) {}
     fn acme_wait(&self, _wait: AcmeWait) {}
+    fn step(&self, _lane: Lane, _action: &Action, _took: Duration) {}
+    fn onboarding(&self, _milestone: Milestone, _since_intake: Duration) {}
+    fn acme_account(&self, _is_usable: bool) {}
     fn under_way(&self, _lane: Lane, _steps: usize) {}
     fn edge_filled(&self, _applied: usize, _refused: usize) {}
     fn renewal_info(&self, _success: bool) {}

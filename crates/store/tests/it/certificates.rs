@@ -191,6 +191,13 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         assert_eq!(found, Some(soonest), "{:?}", record.phase);
         let read = world.store.domain(record.id).await.unwrap().unwrap();
         assert_eq!(read.phase, record.phase);
+        let here = read.phase.moved_away_since().is_none();
+        let served = world.store.served(None, 10).await.unwrap();
+        assert_eq!(served.len(), 1 + usize::from(here), "{:?}", record.phase);
+        let first = world.store.served(None, 1).await.unwrap();
+        assert_eq!(first, served[..1]);
+        let others = world.store.served(Some(first[0].domain_id), 10).await;
+        assert_eq!(others.unwrap(), served[1..]);
     }
     let mut leaving = world
         .store
@@ -200,6 +207,7 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         .unwrap();
     leaving.phase = Phase::Leaving;
     assert!(world.store.domain_update(quiet(leaving)).await.unwrap());
+    assert_eq!(world.store.served(None, 10).await.unwrap().len(), 1);
     assert_eq!(
         world.store.soonest_expiry().await.unwrap(),
         Some(expected[0])

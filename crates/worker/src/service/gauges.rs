@@ -1,29 +1,23 @@
 //! Keeps the gauges of the metrics up to date.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dps_application::Service;
 use dps_application::ports::store::StoreError;
+use dps_application::rotation::OldSecrets;
+use dps_application::survey::Surveyor;
 use dps_domain::lane::Lane;
-use dps_domain::limits::{BucketKey, LimitKind};
+use dps_domain::limits::{BucketKey, BucketUse, Endpoint, LimitKind};
 use dps_host::mutual_tls::ClientTls;
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{LimitGauges, Metrics};
 
 /// How often the gauges are brought up to date.
 const GAUGE_PERIOD: Duration = Duration::from_secs(15);
 /// Longer queues are reported as this long.
 const MOST_COUNTED: u32 = 100_000;
-
-/// Sets the gauges of what this process knows by itself.
-fn show_known(service: &Service, agent_tls: Option<&ClientTls>, gauges: &Metrics) {
-    gauges.resolvers(&service.resolvers.status());
-    gauges.cabinet(&service.cabinet_health.status());
-    if let Some(tls) = agent_tls {
-        gauges.agent_tls_not_after(tls.state().expires_at);
-    }
-}
 
 /// Keeps the gauges true without a query during a scrape.
 pub(super) async fn refresh(
@@ -32,26 +26,101 @@ pub(super) async fn refresh(
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    let (store, gauges) = (&service.store, &metrics);
-    let refresh_all = async || -> Result<(), StoreError> {
-        gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
-        gauges.orders_waiting(store.waiting(Lane::OrderQueue, MOST_COUNTED).await?);
-        for kind in [LimitKind::NewOrders, LimitKind::NewAccounts] {
+    let mut gauges = Gauges {
+        service,
+        metrics,
+        uses: BTreeMap::new(),
+        surveyor: Surveyor::default(),
+        old_secrets: OldSecrets::default(),
+    };
+    loop {
+        // First, so that an outage of the store does not stop them.
+        gauges.show_known(agent_tls.as_ref());
+        let refreshed = gauges.refresh().await;
+        gauges.metrics.store_up(refreshed.is_ok());
+        if let Err(error) = refreshed {
+            tracing::warn!(%error, "metrics.not_refreshed");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(GAUGE_PERIOD) => {}
+        }
+    }
+}
+
+struct Gauges {
+    service: Service,
+    metrics: Metrics,
+    uses: BTreeMap<LimitKind, BucketUse>,
+    surveyor: Surveyor,
+    old_secrets: OldSecrets,
+}
+
+impl Gauges {
+    /// Sets the gauges of what this process knows by itself.
+    fn show_known(&self, agent_tls: Option<&ClientTls>) {
+        let (service, gauges) = (&self.service, &self.metrics);
+        gauges.resolvers(&service.resolvers.status());
+        gauges.cabinet(&service.cabinet_health.status());
+        if let Some(tls) = agent_tls {
+            gauges.agent_tls_not_after(tls.state().expires_at);
+        }
+    }
+
+    /// Sets the gauges of what the store knows. The first call writes, so that a store which can
+    /// only be read is found.
+    async fn refresh(&mut self) -> Result<(), StoreError> {
+        self.service.store.ping().await?;
+        self.show_limits().await?;
+        self.show_work().await?;
+        self.show_edges().await?;
+        let service = &self.service;
+        let (store, now) = (service.store.as_ref(), service.now());
+        if let Some(survey) = self.surveyor.advance(store, now).await? {
+            self.metrics.certificates(survey);
+        }
+        let vault = service.vault.as_ref();
+        if let Some(secrets) = self.old_secrets.advance(store, vault).await? {
+            self.metrics.secrets_under_old_keys(secrets);
+        }
+        Ok(())
+    }
+
+    async fn show_limits(&mut self) -> Result<(), StoreError> {
+        let (service, store) = (&self.service, &self.service.store);
+        let waiting = store.waiting(Lane::OrderQueue, MOST_COUNTED).await?;
+        let mut last = Duration::ZERO;
+        let requests = Endpoint::ALL.map(LimitKind::Requests);
+        let of_account = [LimitKind::NewOrders, LimitKind::NewAccounts];
+        for kind in of_account.into_iter().chain(requests) {
             let limit = service.limits.get(kind);
-            if !limit.is_none() {
-                let key = BucketKey::of_account(kind, service.ca.directory_url());
-                let bucket = store.ledger_bucket(&key).await?;
-                gauges.limit_remaining(kind, bucket.tokens(&limit, service.now()));
+            if limit.is_none() {
+                continue;
+            }
+            let key = BucketKey::of_account(kind, service.ca.directory_url());
+            let (bucket, now) = (store.ledger_bucket(&key).await?, service.now());
+            let used = self.uses.entry(kind).or_default();
+            used.note(bucket, now);
+            self.metrics.limit(&LimitGauges {
+                kind,
+                remaining: bucket.tokens(&limit, now),
+                capacity: limit.burst,
+                empty_in: used.empty_in(bucket, &limit, now),
+            });
+            if kind == LimitKind::NewOrders && waiting > 0 {
+                last = bucket.token_at(&limit, now, waiting).since(now);
             }
         }
+        self.metrics.orders_waiting(waiting, last);
+        Ok(())
+    }
+
+    async fn show_work(&self) -> Result<(), StoreError> {
+        let (service, gauges) = (&self.service, &self.metrics);
+        let store = &service.store;
+        gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.outbox_reports(store.outbox_count(MOST_COUNTED).await?);
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
-        let members = service.fleet.members();
-        let members: Vec<&str> = members.iter().map(|edge| edge.name()).collect();
-        let grace = service.policy.unreachable_grace;
-        gauges.edges(&members, &store.edges().await?, |reachability| {
-            reachability.is_live(service.now(), grace)
-        });
         for lane in Lane::ALL {
             let mut due = store.next_due(lane).await?;
             // Renewal information is polled beside the checks of live domains.
@@ -64,17 +133,17 @@ pub(super) async fn refresh(
             gauges.oldest_due(lane, due, service.now());
         }
         Ok(())
-    };
-    loop {
-        // First, so that an outage of the store does not stop them.
-        show_known(&service, agent_tls.as_ref(), gauges);
-        match refresh_all().await {
-            Ok(()) => {}
-            Err(error) => tracing::warn!(%error, "metrics.not_refreshed"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(GAUGE_PERIOD) => {}
-        }
+    }
+
+    async fn show_edges(&self) -> Result<(), StoreError> {
+        let service = &self.service;
+        let members = service.fleet.members();
+        let members: Vec<&str> = members.iter().map(|edge| edge.name()).collect();
+        let grace = service.policy.unreachable_grace;
+        let known = service.store.edges().await?;
+        self.metrics.edges(&members, &known, |reachability| {
+            reachability.is_live(service.now(), grace)
+        });
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct EdgeGauges {
     certificates: ByEdge,
     refused: ByEdge,
     unknown: ByEdge,
+    compared_at: ByEdge,
 }
 
 impl EdgeGauges {
@@ -42,6 +43,11 @@ impl EdgeGauges {
                 "Certificates that it held then and that we know nothing of",
                 &gauges.unknown,
             ),
+            (
+                "dps_edge_compared_timestamp_seconds",
+                "End of the edge's last comparison with the store",
+                &gauges.compared_at,
+            ),
         ] {
             registry.register(name, help, family.clone());
         }
@@ -55,7 +61,13 @@ impl EdgeGauges {
         known: &[KnownEdge],
         is_live: impl Fn(Reachability) -> bool,
     ) {
-        for family in [&self.live, &self.certificates, &self.refused, &self.unknown] {
+        for family in [
+            &self.live,
+            &self.certificates,
+            &self.refused,
+            &self.unknown,
+            &self.compared_at,
+        ] {
             family.clear();
         }
         for edge in known
@@ -72,6 +84,8 @@ impl EdgeGauges {
                 set(&self.certificates, compared.certificates);
                 set(&self.refused, compared.refused);
                 set(&self.unknown, compared.unknown);
+                let at = compared.at.unix_seconds().max(0).unsigned_abs();
+                set(&self.compared_at, at);
             }
         }
     }

@@ -4,18 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dps_store::{ConnectError, Store, StoreOptions};
+use dps_store::{ConnectError, OperationTimes, Store, StoreOptions};
 
 use crate::config::Settings;
 use crate::system::{ProcessClock, SystemRandomness};
+use crate::telemetry::StoreMetrics;
 
 /// How long connections in use are waited for when the store is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens the CertificateStore, makes it if there is none, and brings its schema up to date: for the
 /// roles and `dps migrate`.
-pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
-    let store = connect(settings, true).await?;
+pub async fn open_store(
+    settings: &Settings,
+    metrics: Option<&StoreMetrics>,
+) -> anyhow::Result<Arc<Store>> {
+    let times = metrics.map(|metrics| Arc::new(metrics.clone()) as Arc<dyn OperationTimes>);
+    let store = connect(settings, true, times).await?;
     store
         .migrate()
         .await
@@ -25,7 +30,7 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
 
 /// Opens the CertificateStore that is there, with the schema that it has: for every other command.
 pub async fn open_existing_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
-    let store = connect(settings, false).await?;
+    let store = connect(settings, false, None).await?;
     if let Err(error) = store.check_schema().await {
         close_store(&store).await;
         return Err(error).context(shown(settings));
@@ -41,7 +46,11 @@ pub async fn close_store(store: &Store) {
     }
 }
 
-async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
+async fn connect(
+    settings: &Settings,
+    create: bool,
+    times: Option<Arc<dyn OperationTimes>>,
+) -> anyhow::Result<Store> {
     let section = &settings.certificate_store;
     if let Some(finding) = settings.data.misplaced("CertificateStore").next() {
         anyhow::bail!("{finding}");
@@ -53,6 +62,7 @@ async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
         max_connections: section.max_connections,
         events_per_domain: section.events_per_domain,
         create,
+        times,
         ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
     };
     let opened = Store::connect(section.connection_string.expose(), options).await;

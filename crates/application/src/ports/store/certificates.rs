@@ -36,6 +36,19 @@ pub struct StoredCertificate {
     pub generation: u64,
 }
 
+/// A certificate that is served for a domain which points at us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Whose it is.
+    pub domain_id: DomainId,
+    /// From when until when it is valid.
+    pub validity: (Timestamp, Timestamp),
+    /// When the CA last answered a poll for its renewal information with a window.
+    pub renewal_info_at: Option<Timestamp>,
+    /// Polls that have failed since.
+    pub failed_polls: u32,
+}
+
 /// The certificates that were issued.
 #[async_trait]
 pub trait IssuedStore: Send + Sync {
@@ -68,6 +81,10 @@ pub trait IssuedStore: Send + Sync {
     /// The directories that the certificates which live domains serve come from.
     async fn live_directories(&self) -> Result<Vec<String>, StoreError>;
 
-    /// The soonest end of validity among the certificates that live domains serve.
+    /// Up to `limit` certificates of domains that point at us and are served, in the order of their
+    /// ids, after the given one.
+    async fn served(&self, after: Option<DomainId>, limit: u32) -> Result<Vec<Served>, StoreError>;
+
+    /// The soonest end of validity among the certificates that domains which point at us serve.
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError>;
 }

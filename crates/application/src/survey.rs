@@ -1,0 +1,161 @@
+//! The state of all served certificates, read page by page: how much of their lifetime is left, and
+//! how old the CA's renewal information about them is.
+
+use std::time::Duration;
+
+use dps_domain::{DomainId, Timestamp};
+
+use crate::ports::CertificateStore;
+use crate::ports::store::{Served, StoreError};
+
+/// Certificates that are read at once: some tens of milliseconds of a reader.
+const PAGE: u32 = 5_000;
+/// Upper bounds of the shares of a lifetime that are counted apart.
+pub const SHARES: [f64; 10] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
+/// Renewal information that is older is not fresh. A CA is polled several times in it.
+const FRESH: Duration = Duration::from_secs(12 * 3_600);
+
+/// The certificates of domains that point at us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// Certificates by the share of their lifetime that is left: up to each of [`SHARES`] and above
+    /// the one before, and one place for more.
+    pub by_share: [u64; SHARES.len() + 1],
+    /// The sum of these shares.
+    pub sum_of_shares: f64,
+    /// Certificates with renewal information of the last twelve hours.
+    pub fresh: u64,
+    /// Certificates with older renewal information, or for which every poll failed.
+    pub stale: u64,
+    /// When the last page was read.
+    pub ended_at: Timestamp,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Self {
+            by_share: [0; SHARES.len() + 1],
+            sum_of_shares: 0.0,
+            fresh: 0,
+            stale: 0,
+            ended_at: Timestamp::EPOCH,
+        }
+    }
+}
+
+impl Survey {
+    /// The share of the certificates with renewal information whose information is fresh; `None` if
+    /// there are none.
+    pub fn fresh_share(&self) -> Option<f64> {
+        let all = self.fresh + self.stale;
+        (all > 0).then(|| ratio(self.fresh, all))
+    }
+
+    fn add(&mut self, served: &Served, now: Timestamp) {
+        let share = share_left(served.validity, now);
+        let place = SHARES.partition_point(|bound| *bound < share);
+        self.by_share[place] += 1;
+        self.sum_of_shares += share;
+        match served.renewal_info_at {
+            Some(at) if now.since(at) < FRESH => self.fresh += 1,
+            Some(_) => self.stale += 1,
+            None if served.failed_polls > 0 => self.stale += 1,
+            // A CA that offers none, or a certificate that was not polled for yet.
+            None => {}
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+fn ratio(part: u64, all: u64) -> f64 {
+    part as f64 / all as f64
+}
+
+/// The share of its lifetime that is left to a certificate, from 0 to 1.
+fn share_left((from, until): (Timestamp, Timestamp), now: Timestamp) -> f64 {
+    let lifetime = until.since(from).as_secs_f64();
+    let left = until.since(now).as_secs_f64();
+    if lifetime > 0.0 {
+        (left / lifetime).min(1.0)
+    } else {
+        0.0
+    }
+}
+
+/// A walk over all served certificates, one page at a time.
+#[derive(Debug, Default)]
+pub struct Surveyor {
+    after: Option<DomainId>,
+    survey: Survey,
+}
+
+impl Surveyor {
+    /// Reads a page; returns the survey when it was the last one. The next page is then the first.
+    pub async fn advance(
+        &mut self,
+        store: &dyn CertificateStore,
+        now: Timestamp,
+    ) -> Result<Option<Survey>, StoreError> {
+        let page = store.served(self.after, PAGE).await?;
+        for served in &page {
+            self.survey.add(served, now);
+        }
+        self.after = page.last().map(|served| served.domain_id);
+        if page.len() >= PAGE as usize {
+            return Ok(None);
+        }
+        self.after = None;
+        let mut survey = std::mem::take(&mut self.survey);
+        survey.ended_at = now;
+        Ok(Some(survey))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn served(hours_left: u32, info: Option<u32>, failed_polls: u32) -> Served {
+        Served {
+            domain_id: DomainId::from_uuid(Uuid::nil()),
+            validity: (
+                NOW + hours_left * HOUR - 100 * HOUR,
+                NOW + hours_left * HOUR,
+            ),
+            renewal_info_at: info.map(|hours| NOW - hours * HOUR),
+            failed_polls,
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_counted_by_the_share_that_is_left_and_one_that_ended_as_nothing() {
+        let mut survey = Survey::default();
+        for (hours_left, place) in [(0, 0), (1, 1), (5, 1), (10, 2), (11, 3), (60, 8), (100, 9)] {
+            let before = survey.by_share[place];
+            survey.add(&served(hours_left, None, 0), NOW);
+            assert_eq!(survey.by_share[place], before + 1, "{hours_left}");
+        }
+        let mut ended = served(0, None, 0);
+        ended.validity = (NOW - 100 * HOUR, NOW - HOUR);
+        survey.add(&ended, NOW);
+        assert_eq!(survey.by_share[0], 2);
+        assert!((survey.sum_of_shares - 1.87).abs() < 1e-9, "{survey:?}");
+        assert_eq!(survey.fresh_share(), None);
+    }
+
+    #[test]
+    fn renewal_information_is_fresh_for_half_a_day_and_failed_polls_are_stale() {
+        let mut survey = Survey::default();
+        for (info, failed_polls) in [(Some(1), 0), (Some(11), 3), (Some(12), 0), (None, 1)] {
+            survey.add(&served(50, info, failed_polls), NOW);
+        }
+        survey.add(&served(50, None, 0), NOW);
+        assert_eq!((survey.fresh, survey.stale), (2, 2));
+        assert_eq!(survey.fresh_share(), Some(0.5));
+    }
+}
