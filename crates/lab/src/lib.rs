@@ -5,9 +5,9 @@
 //! crate brings all of them onto one machine so that tests, the demo and drills meet real parts
 //! instead of stand-ins. [`process`] starts programs and never leaves one running. [`dns`] is a
 //! name server that speaks real packets and can misbehave. [`pebble`], [`postgres`] and [`haproxy`]
-//! run the Debian packages of those names. [`web`] is another server that answers in our place.
-//! [`acme_double`] is a CA that misbehaves. [`tls`] connects to an edge as a client does, once or
-//! repeatedly.
+//! run the Debian packages of those names, and so does [`prometheus`]. [`web`] is another server
+//! that answers in our place. [`acme_double`] is a CA that misbehaves. [`tls`] connects to an edge
+//! as a client does, once or repeatedly.
 //!
 //! Everything binds to a loopback address and waits for conditions instead of times. It ends when
 //! its handle is dropped or the process dies. Nothing here is meant to face real clients.
@@ -21,6 +21,7 @@ pub mod pebble;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod tls;
 pub mod wait;

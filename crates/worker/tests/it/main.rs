@@ -30,6 +30,7 @@ mod renewal;
 mod resync;
 mod secrets;
 mod shipped_haproxy;
+mod signals;
 mod stale_dns;
 mod state;
 mod trust;

@@ -71,7 +71,7 @@ impl Customer {
     }
 
     /// Any page; answers status and body.
-    pub(super) async fn get(&self, url: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, url: &str) -> (u16, String) {
         let answer = self.http.get(url).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }

@@ -1,0 +1,326 @@
+//! Metrics as Prometheus reads them, and the alerts that we ship: every fault fires its alert, and
+//! nothing else fires.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dps_lab::LabError;
+use dps_lab::postgres::Postgres;
+use dps_lab::prometheus::{Prometheus, promtool};
+use dps_lab::wait;
+use serde_json::{Value, json};
+
+use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql};
+
+const HOST: &str = "shop.bakery.test";
+/// 32 bytes in Base64.
+const SECOND_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
+/// The gauges follow every fifteen seconds, and an alert some evaluations later.
+const ALERTED: Duration = Duration::from_secs(120);
+/// The seed's name that breaks a rule of Prometheus, which wants seconds.
+const NOT_IN_SECONDS: &str = "certificate_expiry_days";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn shipped() -> PathBuf {
+    repository().join("deploy/prometheus")
+}
+
+fn rules() -> String {
+    fs::read_to_string(shipped().join("rules.yml")).unwrap()
+}
+
+/// The shipped rules, whose alerts wait for seconds instead of minutes. Their expressions stay.
+fn impatient_rules() -> String {
+    let scale = |line: &str| match line.split_once("for: ") {
+        Some((indent, _)) if indent.trim().is_empty() => format!("{indent}for: 4s\n"),
+        _ => format!("{line}\n"),
+    };
+    rules().lines().map(scale).collect()
+}
+
+/// The names of the shipped alerts.
+fn alerts() -> Vec<String> {
+    let name = |line: &str| Some(line.trim().strip_prefix("- alert: ")?.to_owned());
+    rules().lines().filter_map(name).collect()
+}
+
+/// The metrics that the alerts read.
+fn metrics_of_rules() -> BTreeSet<String> {
+    let rules = rules();
+    let words = rules.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let is_metric = |word: &&str| {
+        let prefixes = ["dps_", "haproxy_domain_agent_", "renewal_total"];
+        prefixes.iter().any(|prefix| word.starts_with(prefix))
+    };
+    words.filter(is_metric).map(str::to_owned).collect()
+}
+
+async fn metrics_at(world: &World, address: SocketAddr) -> String {
+    let url = format!("http://{address}/metrics");
+    let (status, text) = world.customer.get(&url).await;
+    assert_eq!(status, 200, "{text}");
+    text
+}
+
+#[tokio::test]
+async fn each_alert_is_tested_and_has_an_entry_in_the_handbook() {
+    let folder = shipped();
+    promtool(&folder, &["check", "rules", "rules.yml"], None)
+        .await
+        .unwrap();
+    promtool(&folder, &["test", "rules", "tests.yml"], None)
+        .await
+        .unwrap();
+    let tests = fs::read_to_string(folder.join("tests.yml")).unwrap();
+    let handbook = fs::read_to_string(repository().join("docs/OPERATIONS.md")).unwrap();
+    assert!(alerts().len() >= 20, "{:?}", alerts());
+    for alert in alerts() {
+        // It is silent, fires, and clears.
+        let named = format!("alertname: {alert}\n");
+        assert!(tests.matches(&named).count() >= 3, "{alert} in tests.yml");
+        let heading = format!("\n#### {alert}\n");
+        assert!(handbook.contains(&heading), "{alert} in OPERATIONS.md");
+        let entry = format!("docs/OPERATIONS.md#{}", alert.to_lowercase());
+        assert!(rules().contains(&entry), "{entry} in rules.yml");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_service_and_the_agent_expose_keeps_the_rules_and_feeds_every_alert() {
+    let limits = json!({ "LetsEncrypt": { "Limits": { "NewAccounts": "9 per 1h" } } });
+    let world = World::start(Options::quick().with(&limits)).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let agent = world.agent_listen();
+    let wanted = metrics_of_rules();
+    let missing = || async {
+        let texts = [
+            metrics_at(&world, world.surface).await,
+            metrics_at(&world, agent).await,
+        ];
+        let has = |name: &String| {
+            let sample = |line: &str| {
+                let rest = line.strip_prefix(name.as_str());
+                rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            };
+            texts.iter().any(|text| text.lines().any(sample))
+        };
+        wanted.iter().find(|name| !has(name)).cloned()
+    };
+    let all = wait::until("every metric of the rules", ALERTED, || async {
+        missing().await.is_none().then_some(())
+    });
+    if let Err(error) = all.await {
+        panic!("{error}: {:?}", missing().await);
+    }
+    for (what, address) in [("service", world.surface), ("agent", agent)] {
+        let text = metrics_at(&world, address).await;
+        assert!(
+            !text.contains("bakery"),
+            "no label shows a hostname: {text}"
+        );
+        let file = world.home().join(format!("{what}.prom"));
+        fs::write(&file, &text).unwrap();
+        let checked = promtool(world.home(), &["check", "metrics"], Some(&file)).await;
+        match checked {
+            Ok(_) => assert_eq!(what, "agent"),
+            Err(LabError::Failed { output, .. }) => {
+                let complaints: Vec<&str> = output.lines().collect();
+                let is_known = |line: &&str| line.starts_with(NOT_IN_SECONDS);
+                assert!(complaints.iter().all(is_known), "{what}: {output}");
+            }
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
+}
+
+/// A Prometheus that scrapes the service and the agent.
+async fn watch(world: &World) -> Prometheus {
+    let home = world.home().join("prometheus");
+    let targets = [world.surface, world.agent_listen()];
+    Prometheus::start(&home, &targets, &impatient_rules())
+        .await
+        .unwrap()
+}
+
+/// Waits until the gauges that follow with the store are there.
+async fn wait_for_gauges(prometheus: &Prometheus) {
+    let known = wait::until("the gauges", ALERTED, || async {
+        let store = prometheus.query("dps_store_up == 1").await;
+        let survey = prometheus
+            .query("dps_certificate_remaining_ratio_count > 0")
+            .await;
+        let agent = prometheus.query("haproxy_domain_agent_in_sync == 1").await;
+        let all = [store, survey, agent];
+        all.iter().all(|samples| !samples.is_empty()).then_some(())
+    });
+    known.await.unwrap();
+}
+
+/// The alerts that fired at any time.
+async fn ever_fired(prometheus: &Prometheus) -> BTreeSet<String> {
+    let expression = "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[1h]))";
+    let name = |sample: &Value| sample["metric"]["alertname"].as_str().map(str::to_owned);
+    let samples = prometheus.query(expression).await;
+    samples.iter().filter_map(name).collect()
+}
+
+async fn fires_alone(world: &World, prometheus: &Prometheus, alert: &str) {
+    let fires = prometheus.wait_until_firing(&[alert], ALERTED).await;
+    fires.unwrap_or_else(|error| panic!("{alert}: {error}\n{}", world.service.log_tail()));
+}
+
+async fn clears(world: &World, prometheus: &Prometheus, alert: &str) {
+    let clears = prometheus.wait_until_firing(&[], ALERTED).await;
+    clears.unwrap_or_else(|error| panic!("after {alert}: {error}\n{}", world.service.log_tail()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_fires_its_alert_and_no_other_and_the_alert_clears() {
+    let postgres = Postgres::start().await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let soon = json!({
+        "HAProxyAgent": { "UnreachableGrace": "1s" },
+        "Workers": { "EdgeReconcile": { "CheckInterval": "500ms" } },
+    });
+    let options = Options {
+        database: Database::Postgres(npgsql(&url)),
+        ..Options::quick()
+    };
+    let mut world = World::start(options.with(&soon)).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let prometheus = watch(&world).await;
+    wait_for_gauges(&prometheus).await;
+    assert_eq!(prometheus.firing().await, BTreeSet::new());
+    let mut expected = BTreeSet::new();
+
+    let alert = "DpsCabinetUnreachable";
+    world.cabinet.kill().unwrap();
+    fires_alone(&world, &prometheus, alert).await;
+    world.restart_cabinet().await;
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    let alert = "DpsEdgeUnreachable";
+    world.agent.kill().unwrap();
+    fires_alone(&world, &prometheus, alert).await;
+    world.restart_agent().await;
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    let alert = "HaproxyDiffersFromDisk";
+    world.haproxy.kill().unwrap();
+    let fires = wait::until(alert, ALERTED, || async {
+        prometheus.firing().await.contains(alert).then_some(())
+    });
+    fires.await.unwrap();
+    world.haproxy.restart().await.unwrap();
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    let alert = "DpsStoreUnavailable";
+    postgres.set_read_only(&url, true).await.unwrap();
+    fires_alone(&world, &prometheus, alert).await;
+    postgres.set_read_only(&url, false).await.unwrap();
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    let alert = "DpsOldKeyInUse";
+    let file = world.home().join("kek");
+    let old = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("second:{SECOND_KEY}\n{old}")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    world.service.terminate(TIMEOUT).await.unwrap();
+    world.restart_service().await;
+    fires_alone(&world, &prometheus, alert).await;
+    let rotated = dps(world.home(), &["keys", "rotate"]);
+    assert!(rotated.status.success(), "{rotated:?}");
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    // Last, since Pebble comes back without a memory.
+    let alert = "DpsAcmeUnreachable";
+    world.pebble.process().kill().unwrap();
+    let second = world.add("www.bakery.test").await;
+    fires_alone(&world, &prometheus, alert).await;
+    world.pebble.restart().await.unwrap();
+    let root = world.pebble.root_pem().await.unwrap();
+    world.trust(&root);
+    world.wait_for_status(&second, "Active").await;
+    clears(&world, &prometheus, alert).await;
+    expected.insert(alert.to_owned());
+
+    assert_eq!(ever_fired(&prometheus).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothing() {
+    let settings = json!({
+        "LetsEncrypt": { "Limits": { "NewOrders": "8 per 1h", "UnprovenOrders": "none" } },
+        "Workers": { "Recheck": { "Observations": 2, "MovedAfter": "1s" } },
+    });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(world.add(&format!("shop-{number}.bakery.test")).await);
+    }
+    for id in &ids {
+        world.wait_for_status(id, "Active").await;
+    }
+    // Every fifth of the served ones.
+    world.zone.clear("shop-0.bakery.test");
+    world.customer.retry(&ids[0]).await;
+    world.wait_for_code(&ids[0], "DNS_MOVED").await;
+    for number in 0..20 {
+        world.add(&format!("new-{number}.bakery.test")).await;
+    }
+    let prometheus = watch(&world).await;
+    wait_for_gauges(&prometheus).await;
+    let queued = wait::until("a queue", ALERTED, || async {
+        let samples = prometheus.query("dps_acme_orders_waiting > 10").await;
+        (!samples.is_empty()).then_some(())
+    });
+    queued.await.unwrap();
+    let served = prometheus
+        .query("dps_certificate_remaining_ratio_count")
+        .await;
+    assert_eq!(served.len(), 1, "{served:?}");
+    // Far longer than an alert waits here.
+    let long = "count_over_time((dps_acme_orders_waiting > 10)[5m:1s]) > 30";
+    let lasted = wait::until("the queue for a while", ALERTED, || async {
+        (!prometheus.query(long).await.is_empty()).then_some(())
+    });
+    lasted.await.unwrap();
+    assert_eq!(ever_fired(&prometheus).await, BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_lets_new_domains_wait_for_weeks_fires_its_alert_alone() {
+    let limits = json!({ "LetsEncrypt": { "Limits": {
+        "NewOrders": "1 per 30d", "UnprovenOrders": "none",
+    } } });
+    let world = World::start(Options::quick().with(&limits)).await;
+    let first = world.add(HOST).await;
+    world.wait_for_status(&first, "Active").await;
+    let second = world.add("www.bakery.test").await;
+    world.wait_for_code(&second, "ACME_RATE_LIMITED").await;
+    let prometheus = watch(&world).await;
+    wait_for_gauges(&prometheus).await;
+    let alert = "DpsAcmeOrderQueueLong";
+    fires_alone(&world, &prometheus, alert).await;
+    assert_eq!(
+        ever_fired(&prometheus).await,
+        BTreeSet::from([alert.to_owned()])
+    );
+}
