@@ -13,7 +13,7 @@ use crate::Timestamp;
 use crate::caa::reason::CaaReason;
 
 /// Who must act for the domain to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Actor {
     /// The customer changes a record or a server of theirs.
@@ -22,6 +22,20 @@ pub enum Actor {
     Operator,
     /// Nobody: time alone solves it.
     Nobody,
+}
+
+impl Actor {
+    /// Every actor.
+    pub const ALL: [Self; 3] = [Self::Customer, Self::Operator, Self::Nobody];
+
+    /// The word that is used on the wire and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Operator => "operator",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 /// A failure with its details as typed fields. Serialises as an object with `code` and the fields.
@@ -259,6 +273,48 @@ codes! {
     EdgeRejected => "EDGE_REJECTED",
     EdgeMismatch => "EDGE_MISMATCH",
     Internal => "INTERNAL",
+}
+
+impl FailureCode {
+    /// Who may have to act on a failure with this code, as [`Failure::actor`] says of each.
+    pub const fn actors(self) -> &'static [Actor] {
+        match self {
+            Self::NameInvalid
+            | Self::NameAlreadyClaimed
+            | Self::DnsNxdomain
+            | Self::DnsNoCname
+            | Self::DnsWrongTarget
+            | Self::DnsCnameLoop
+            | Self::DnsServfail
+            | Self::DnsDnssecBogus
+            | Self::DnsOwnershipRequired
+            | Self::DnsStrayAddress
+            | Self::CdnInFront
+            | Self::DnsMoved
+            | Self::CaaForbids
+            | Self::CaaLookupFailed
+            | Self::HttpRefused
+            | Self::HttpTimeout
+            | Self::HttpWrongResponder
+            | Self::HttpStatus
+            | Self::HttpRedirect
+            | Self::HttpAddressForbidden
+            | Self::AcmeRejectedIdentifier
+            | Self::AcmeValidationFailed => &[Actor::Customer],
+            Self::DnsTimeout => &[Actor::Customer, Actor::Operator],
+            Self::NameBlocked
+            | Self::TargetNotAllowed
+            | Self::AcmePaused
+            | Self::AcmeAccount
+            | Self::EdgeUnreachable
+            | Self::EdgeRejected
+            | Self::EdgeMismatch
+            | Self::Internal => &[Actor::Operator],
+            Self::DnsPropagating | Self::AcmeRateLimited | Self::AcmeCaUnavailable => {
+                &[Actor::Nobody]
+            }
+        }
+    }
 }
 
 impl fmt::Display for FailureCode {

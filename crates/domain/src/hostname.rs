@@ -57,6 +57,15 @@ pub enum HostnameError {
     PublicSuffix,
 }
 
+/// The labels of a name in reverse, each with a dot after it.
+pub fn reversed(name: &str) -> String {
+    let mut reversed = String::with_capacity(name.len() + 1);
+    for label in name.rsplit('.') {
+        reversed.extend([label, "."]);
+    }
+    reversed
+}
+
 const MAX_LABELS: usize = 10;
 /// The dot and what IDNA takes for one (RFC 3490 §3.1).
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
@@ -116,6 +125,12 @@ impl Hostname {
         } else {
             self.0.to_string()
         }
+    }
+
+    /// The labels in reverse, each with a dot after it: `com.example.www.`. The reversed names of
+    /// a domain and of all names below it begin with the same text.
+    pub fn reversed(&self) -> String {
+        reversed(&self.0)
     }
 
     /// The registered domain: public suffix (private section included) plus one label. A name that

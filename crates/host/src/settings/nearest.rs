@@ -1,5 +1,6 @@
 //! The known key that is nearest to an unknown one.
 
+use dps_domain::text::edits;
 use serde_json::Value;
 
 use super::written;
@@ -37,23 +38,6 @@ fn score(unknown: &[String], known: &[String]) -> (usize, usize) {
         (Some(left), Some(right)) if left.eq_ignore_ascii_case(right) => (whole.min(1), whole),
         _ => (whole, whole),
     }
-}
-
-/// How many characters to insert, remove or replace, without regard to case (Levenshtein).
-fn edits(left: &str, right: &str) -> usize {
-    let left: Vec<char> = left.to_lowercase().chars().collect();
-    let right: Vec<char> = right.to_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, from) in left.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, to) in right.iter().enumerate() {
-            let replace = diagonal + usize::from(from != to);
-            diagonal = row[column + 1];
-            row[column + 1] = replace.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]
