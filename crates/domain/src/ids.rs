@@ -63,9 +63,6 @@ id! {
 const TAKE_DOWN: &[u8; 6] = b"dps-td";
 
 impl DomainId {
-    /// After every other.
-    pub const LAST: Self = Self(Uuid::max());
-
     /// The identifier of the take-down of a name that this domain had until the given version (UUID
     /// version 8, RFC 9562 §5.8). The same each time.
     #[must_use]

@@ -16,6 +16,9 @@ const ORDER_GRACE: Duration = DAY;
 /// publish is a week, and nothing is booked more than a week ahead.
 const SLOT: Duration = DAY.saturating_mul(30);
 
+/// Time for which the fleet's counts of an hour are kept.
+const FLEET_COUNTS: Duration = DAY.saturating_mul(30);
+
 /// Lines of history that a renewal without a fault adds, and the recheck before it.
 const LINES_PER_RENEWAL: u64 = 7;
 
@@ -44,12 +47,14 @@ pub enum Prunable {
     Certificate,
     /// Orders that ended, once their certificate is deleted.
     Order,
+    /// Counts of the fleet, by their hour.
+    FleetCount,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -59,6 +64,7 @@ impl Prunable {
         Self::SupersededKey,
         Self::Certificate,
         Self::Order,
+        Self::FleetCount,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -73,6 +79,7 @@ impl Prunable {
             Self::SupersededKey => "superseded_key",
             Self::Certificate => "certificate",
             Self::Order => "order",
+            Self::FleetCount => "fleet_count",
         }
     }
 }
@@ -120,6 +127,7 @@ impl Retention {
             Prunable::Order => now - self.orders,
             Prunable::SupersededKey => now - self.rollback,
             Prunable::Slot => now - SLOT,
+            Prunable::FleetCount => now - FLEET_COUNTS,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,
             Prunable::Bucket | Prunable::EndedKey | Prunable::Certificate => now,
         }

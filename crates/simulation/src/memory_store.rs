@@ -10,6 +10,7 @@ mod claims;
 mod count;
 mod crowds;
 mod fleet;
+mod fleet_view;
 mod history;
 mod ledger;
 mod orders;
@@ -87,6 +88,7 @@ struct State {
     cursors: BTreeMap<String, String>,
     tasks: BTreeMap<String, PeriodicTask>,
     edges: BTreeMap<String, KnownEdge>,
+    fleet_view: fleet_view::Counts,
     /// Deployments of each domain. None are kept of [`Content::Slim`].
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     tokens_drawn: u128,

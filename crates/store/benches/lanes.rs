@@ -88,7 +88,8 @@ fn tenants(rows: usize) -> usize {
 /// as it writes them.
 async fn fill(store: &Store, pool: &Pool, rows: usize, spread: Spread) {
     const COPIED: &str = "tenant_id, tenant_shard, cname_target, phase, lane, attempt, pending_since, failed_validations, \
-                          order_not_before, cabinet_version, revision, created_at, updated_at";
+                          order_not_before, cabinet_version, revision, created_at, updated_at, status, actor, failure_code, \
+                          status_since";
     let tenants = tenants(rows);
     for tenant in 0..tenants {
         assert!(store.domain_insert(outcome(record(tenant))).await.unwrap());
@@ -109,10 +110,10 @@ async fn fill(store: &Store, pool: &Pool, rows: usize, spread: Spread) {
         ("tenant_id = 'tenant-0'", large.max(each)),
     ] {
         let copy = format!(
-            "INSERT INTO custom_domains (id, hostname, next_attempt_at, {COPIED}) \
+            "INSERT INTO custom_domains (id, hostname, hostname_reversed, next_attempt_at, {COPIED}) \
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {copies}), \
              templates AS (SELECT * FROM custom_domains WHERE {whose} AND hostname LIKE 'shop-%') \
-             SELECT SUBSTR(id, 29, 8) || '-0000-4000-8000-' || SUBSTR(CAST(1000000000000 + n AS TEXT), 2), 'copy-' || n || '.' || hostname, {due}, {COPIED} FROM templates, n"
+             SELECT SUBSTR(id, 29, 8) || '-0000-4000-8000-' || SUBSTR(CAST(1000000000000 + n AS TEXT), 2), 'copy-' || n || '.' || hostname, hostname_reversed || 'copy-' || n || '.', {due}, {COPIED} FROM templates, n"
         );
         pool.run(copy).await;
     }

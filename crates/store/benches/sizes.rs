@@ -38,11 +38,12 @@ impl Randomness for Still {
 const FILL: [&str; 7] = [
     "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, pending_since, \
      failed_validations, order_not_before, serving_not_after, serving_certificate_id, cabinet_version, revision, created_at, \
-     updated_at, tenant_shard, urgent_from) \
+     updated_at, tenant_shard, urgent_from, status, status_since, hostname_reversed) \
      SELECT [id:n], 'tenant-' || n % 1000, 'www.shop-' || n || '.example.com', substr([bytes:32], 1, 26) || '.edge.platform.example', \
      '{\"live\":{\"serving\":\"01890000-0000-7000-8000-000000000000\",\"notAfter\":\"2027-01-01T00:00:00Z\",\
      \"next\":{\"at\":\"2026-12-01T00:00:00.123456Z\"}}}', 'recheck', 0, 1800000000000000 + n, 1790000000000000, 0, 0, \
-     1805000000000000 + n, [id:n * 10 + 2], 3, 90, 1790000000000000, 1790000000000000 + n, n % 64, 1804000000000000 + n FROM n",
+     1805000000000000 + n, [id:n * 10 + 2], 3, 90, 1790000000000000, 1790000000000000 + n, n % 64, 1804000000000000 + n, 'Active', 1790000000000000 + n, \
+     'com.example.shop-' || n || '.www.' FROM n",
     "INSERT INTO acme_orders (id, domain_id, directory_url, url, open, created_at) \
      SELECT [id:n * 10 + k], [id:n], 'https://acme-v02.api.letsencrypt.org/directory', \
      'https://acme-v02.api.letsencrypt.org/acme/order/1234567890/' || (400000000000 + n * 10 + k), FALSE, 1790000000000000 + n \

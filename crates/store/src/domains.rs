@@ -7,30 +7,30 @@ pub(crate) mod lock;
 pub(crate) mod put_off;
 pub(crate) mod row;
 
-use dps_application::ports::store::{
-    Claimants, DomainFilter, DomainRecord, RecordWrite, StoreError,
-};
+use dps_application::ports::store::{Claimants, DomainRecord, RecordWrite, StoreError};
 use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use self::accompany::accompany_in_tx;
 use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args};
 use crate::json::to_json;
-use crate::sql::{Database, Row, Sql, args, statements};
+use crate::sql::{Database, Sql, args, statements};
 
-/// Whether an update may keep a running lease: the record is at the CA (`$23`), and phase and
+/// Whether an update may keep a running lease: the record is at the CA (`$27`), and phase and
 /// target stay the same. Otherwise a second worker would place a second order.
 macro_rules! keeps_lease {
     () => {
-        "$23 AND phase = $6 AND cname_target = $5"
+        "$27 AND phase = $6 AND cname_target = $5"
     };
 }
 
 statements! {
     INSERT = Sql::both(concat!(
-        "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
+        "INSERT INTO custom_domains (id, cabinet_version, tenant_id, status, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, $22, 1) \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, failure_code, actor, hostname_reversed, \
+         hostname, created_at, status_since, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25, $26, $15, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -41,12 +41,8 @@ statements! {
          ORDER BY CASE WHEN substr(phase, 1, 9) = '{\"live\":{' THEN -1 WHEN phase = $2 THEN 4 WHEN phase = $4 THEN 1 WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
          OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT $5",
     ));
-    SELECT_PAGE = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE (hostname, created_at, id) > ($1, $4, $5) \
-         AND hostname LIKE $2 ESCAPE '!' ORDER BY hostname, created_at, id LIMIT $3",
-    ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $22, ", assignments!(),
+        "UPDATE custom_domains SET tenant_id = $3, hostname = $25, cabinet_version = $26, ", assignments!(),
         ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -69,7 +65,7 @@ pub(crate) async fn insert_all(
     let mut inserted = Vec::with_capacity(writes.len());
     for write in writes {
         let mut args = record_args(write.record(), write.record().cabinet_version, rules);
-        args.push(write.record().created_at.into());
+        args.extend(args![&write.record().hostname, write.record().created_at]);
         let new = session.execute(INSERT, args).await? > 0;
         if new {
             let holds_tokens = false;
@@ -112,46 +108,6 @@ pub(crate) async fn by_hostname(
     rows.iter().map(read).collect()
 }
 
-pub(crate) async fn page(
-    database: &Database,
-    filter: &DomainFilter,
-) -> Result<Vec<DomainRecord>, StoreError> {
-    let (hostname, created_at, id) = filter.after.as_ref().map_or_else(
-        || (String::new(), Timestamp::EPOCH, String::new()),
-        |key| (key.hostname.to_string(), key.created_at, key.id.to_string()),
-    );
-    let pattern = like_pattern(filter.hostname_contains.as_deref().unwrap_or_default());
-    let mut session = database.read("list domains").await?;
-    let rows = session
-        .fetch_all(
-            SELECT_PAGE,
-            args![hostname, pattern, filter.limit, created_at, id],
-        )
-        .await?;
-    // The other rows of the page stay readable: one bad row must not hide them.
-    let skip_unreadable = |row: &Row| match read(row) {
-        Ok(record) => Some(record),
-        Err(error) => {
-            tracing::error!(%error, "row.unreadable");
-            None
-        }
-    };
-    Ok(rows.iter().filter_map(skip_unreadable).collect())
-}
-
-/// A LIKE pattern for names that contain `text` literally.
-fn like_pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 pub(crate) async fn update(
     database: &Database,
     write: &RecordWrite,
@@ -159,7 +115,10 @@ pub(crate) async fn update(
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
     let mut args = record_args(write.record(), write.record().revision, rules);
-    args.push(write.record().cabinet_version.into());
+    args.extend(args![
+        &write.record().hostname,
+        write.record().cabinet_version
+    ]);
     let at_the_ca = write
         .record()
         .phase

@@ -23,6 +23,7 @@ mod cursors;
 mod domains;
 mod events;
 mod fleet;
+mod fleet_view;
 mod installation;
 mod json;
 mod ledger;

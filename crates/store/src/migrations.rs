@@ -28,6 +28,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     27 "0027" "ownership",
     30 "0030" "ends_of_orders",
     31 "0031" "fewer_index_entries",
+    32 "0032" "fleet_view",
     33 "0033" "renewal_information_age",
 );
 
@@ -126,6 +127,105 @@ mod tests {
         let postgres = PgPool::connect(&url).await.unwrap();
         assert_eq!(
             queues_after_migration!(postgres, Pools::Postgres(postgres.clone())),
+            expected
+        );
+    }
+
+    /// Records as versions before the fleet's view wrote them: phase, last failure, and the state
+    /// that follows.
+    const STATES: [(&str, &str, &str); 11] = [
+        (r#"{"onboarding":"awaitingDns"}"#, "", "PendingDns//"),
+        (
+            r#"{"onboarding":"awaitingDns"}"#,
+            r#"{"code":"DNS_TIMEOUT","resolvers":[],"resolverOutage":true}"#,
+            "PendingDns/operator/DNS_TIMEOUT",
+        ),
+        (
+            r#"{"onboarding":"awaitingDns"}"#,
+            r#"{"code":"DNS_TIMEOUT","resolvers":[],"resolverOutage":false}"#,
+            "PendingDns/customer/DNS_TIMEOUT",
+        ),
+        (
+            r#"{"onboarding":"awaitingHttpProbe"}"#,
+            "",
+            "PendingHttpProbe//",
+        ),
+        (
+            r#"{"onboarding":{"validating":{"order":"01890000-0000-7000-8000-000000000001"}}}"#,
+            r#"{"code":"ACME_CA_UNAVAILABLE","detail":""}"#,
+            "Issuing/nobody/ACME_CA_UNAVAILABLE",
+        ),
+        (
+            r#"{"live":{"serving":"01890000-0000-7000-8000-000000000001","notAfter":"2027-01-01T00:00:00Z","next":{"at":"2026-12-01T00:00:00Z"}}}"#,
+            r#"{"code":"EDGE_REJECTED","edge":"","reason":""}"#,
+            "Active/operator/EDGE_REJECTED",
+        ),
+        (
+            r#"{"expired":{"certificate":"01890000-0000-7000-8000-000000000001","notAfter":"2027-01-01T00:00:00Z","issuance":"awaitingDns"}}"#,
+            r#"{"code":"DNS_NXDOMAIN"}"#,
+            "Failed/customer/DNS_NXDOMAIN",
+        ),
+        (
+            r#""failed""#,
+            r#"{"code":"CAA_FORBIDS","record":""}"#,
+            "Failed/customer/CAA_FORBIDS",
+        ),
+        (r#""leaving""#, "", "PendingRemoval//"),
+        (r#""gone""#, "", "Removed//"),
+        ("{", "{", "Failed//"),
+    ];
+    const FOUND: &str = "SELECT record.status || '/' || record.actor || '/' || record.failure_code, record.hostname_reversed, \
+        record.status_since, CAST(COUNT(state.domain_id) AS BIGINT), CAST(COUNT(name.domain_id) AS BIGINT) FROM custom_domains AS record \
+        LEFT JOIN domain_states AS state ON state.domain_id = record.id AND state.status = record.status \
+        AND state.actor = record.actor AND state.failure_code = record.failure_code AND state.name = record.hostname \
+        LEFT JOIN domain_names AS name ON name.domain_id = record.id AND name.tenant = record.tenant_id \
+        AND name.name = record.hostname AND name.reversed = record.hostname_reversed \
+        GROUP BY record.id, record.status, record.actor, record.failure_code, record.hostname_reversed, record.status_since, \
+        record.next_attempt_at ORDER BY record.next_attempt_at";
+
+    macro_rules! states_after_migration {
+        ($pool:expr, $pools:expr) => {{
+            let database = Database::new($pools);
+            database.migrate(&earlier(32)).await.unwrap();
+            for (index, (phase, failure, _)) in STATES.iter().enumerate() {
+                let failure = match *failure {
+                    "" => "NULL".to_owned(),
+                    failure => format!("'{failure}'"),
+                };
+                let insert = format!(
+                    "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
+                     failed_validations, order_not_before, last_failure, cabinet_version, revision, created_at, updated_at) \
+                     VALUES ('id-{index}', 'tenant', 'www.shop-{index}.example', '', '{phase}', 0, {index}, 0, 0, 0, {failure}, 0, 0, 0, 7)"
+                );
+                $pool.execute(sqlx::AssertSqlSafe(insert)).await.unwrap();
+            }
+            database.migrate(&SCHEMA).await.unwrap();
+            let rows = $pool.fetch_all(FOUND).await.unwrap();
+            let found = rows.iter().map(|row| {
+                (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4))
+            });
+            found.collect::<Vec<(String, String, i64, i64, i64)>>()
+        }};
+    }
+
+    #[tokio::test]
+    async fn records_of_an_earlier_version_are_found_by_their_state_and_names() {
+        let expected = STATES.iter().enumerate().map(|(index, (_, _, state))| {
+            let reversed = format!("example.shop-{index}.www.");
+            ((*state).to_owned(), reversed, 7, 1, 1)
+        });
+        let expected: Vec<_> = expected.collect();
+        let sqlite = SqlitePoolOptions::new().max_connections(1);
+        let sqlite = sqlite.connect("sqlite::memory:").await.unwrap();
+        let pools = Pools::Sqlite {
+            writer: sqlite.clone(),
+            readers: sqlite.clone(),
+        };
+        assert_eq!(states_after_migration!(sqlite, pools), expected);
+        let url = dps_lab::postgres::fresh_database().await.unwrap();
+        let postgres = PgPool::connect(&url).await.unwrap();
+        assert_eq!(
+            states_after_migration!(postgres, Pools::Postgres(postgres.clone())),
             expected
         );
     }

@@ -10,9 +10,9 @@ use dps_application::ports::store::{
     RecordStore, SecretStore,
 };
 use dps_application::ports::store::{
-    Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SecretRow, Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
-    StoredOrder, Taken, WriteResult,
+    Debit, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite, SecretRow,
+    Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -66,10 +66,6 @@ impl RecordStore for Store {
         limit: u32,
     ) -> Result<Vec<DomainRecord>, StoreError> {
         domains::by_hostname(&self.database, hostname, whose, limit).await
-    }
-
-    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {
-        domains::page(&self.database, filter).await
     }
 
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {

@@ -106,6 +106,12 @@ statements! {
         "FOR UPDATE OF old",
         ")"
     );
+    FLEET_COUNTS = skipping_locked!(
+        "DELETE FROM fleet_counts WHERE (hour, status, actor, failure_code) IN (\
+         SELECT hour, status, actor, failure_code FROM fleet_counts WHERE hour < $1 ORDER BY hour LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
 }
 
 #[async_trait]
@@ -123,6 +129,7 @@ impl PruneStore for Store {
             Prunable::OrderKey => (ORDER_KEYS, args![until, batch.limit]),
             Prunable::Certificate => (CERTIFICATES, args![until, batch.limit]),
             Prunable::Order => (ORDERS, args![until, batch.limit]),
+            Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
         };
         let rows = execute(&self.database, sql, args).await?;
         // All that can go are at the head of their index, so a full batch is followed by another.

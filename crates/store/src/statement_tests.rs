@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger, orders,
-    outbox, prune, renewal_info, secrets, size, sync, wakes,
+    accounts, certificates, claim, cursors, domains, events, fleet, fleet_view, installation,
+    ledger, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -30,6 +30,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("domains::put_off", domains::put_off::ALL),
         ("events", events::ALL),
         ("fleet", fleet::ALL),
+        ("fleet_view", fleet_view::ALL),
         ("installation", installation::ALL),
         ("ledger", ledger::ALL),
         ("ledger::bucket", ledger::bucket::ALL),
@@ -161,14 +162,17 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 12] = [
+const FILL: [&str; 13] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
-     pending_since, failed_validations, order_not_before, serving_not_after, cabinet_version, revision, created_at, updated_at) \
+     pending_since, failed_validations, order_not_before, serving_not_after, cabinet_version, revision, created_at, updated_at, \
+     status, actor, failure_code, hostname_reversed, serving_certificate_id) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
-     SELECT 'id-' || n, n % 64, n + 100, '', 'host-' || n, '', '', CASE WHEN n % 5 = 0 THEN 'renewal' ELSE 'verification' END, \
-     0, n, 0, 0, 0, n, 0, 0, 0, 0 FROM n",
+     SELECT 'id-' || n, n % 64, n + 100, 'tenant-' || n % 100, 'host-' || n, '', '', CASE WHEN n % 5 = 0 THEN 'renewal' ELSE 'verification' END, \
+     0, n, 0, 0, 0, n, 0, 0, 0, 0, CASE WHEN n % 5 = 0 THEN 'Active' ELSE 'PendingDns' END, \
+     CASE WHEN n % 3 = 0 THEN 'customer' ELSE '' END, CASE WHEN n % 3 = 0 THEN 'DNS_NXDOMAIN' ELSE '' END, \
+     'example.host-' || n || '.', CASE WHEN n % 5 = 0 THEN 'certificate-' || n END FROM n",
     "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) \
      SELECT id, '', CASE WHEN next_attempt_at % 10 = 0 THEN 'Active' ELSE 'PendingDns' END, 0, created_at + next_attempt_at, 0 \
      FROM custom_domains",
@@ -189,10 +193,12 @@ const FILL: [&str; 12] = [
     "INSERT INTO rate_limit_slots (domain_id, bucket, slot_at) SELECT id, '', next_attempt_at FROM custom_domains",
     "INSERT INTO edges (name, first_seen_at, listed_at) VALUES ('edge', 0, 0)",
     "INSERT INTO edge_deployments (domain_id, edge, certificate_id, deployed_at) SELECT id, 'edge', '', 0 FROM custom_domains",
+    "INSERT INTO fleet_counts (hour, counted_at, status, actor, failure_code, domains) \
+     SELECT next_attempt_at, 0, status, actor, failure_code, 1 FROM custom_domains",
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 12] = [
     "custom_domains",
     "outbox",
     "domain_events",
@@ -202,16 +208,23 @@ const TABLES: [&str; 9] = [
     "certificates",
     "edge_deployments",
     "rate_limit_slots",
+    "domain_names",
+    "domain_states",
+    "fleet_counts",
 ];
 
 /// A part of the name of the index of a table's key, which both databases name themselves.
 const CHALLENGES_KEY: &str = "acme_challenges";
+const FLEET_COUNTS_KEY: &str = "fleet_counts";
+const DOMAIN_NAMES_KEY: &str = "domain_names_pkey";
+const DOMAIN_STATES_KEY: &str = "domain_states_pkey";
 /// No bytes, as both databases write it.
 const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 27] = [
+const HOT: [(&str, &str, &[&str]); 28] = [
+    ("prune::FLEET_COUNTS", FLEET_COUNTS_KEY, &["50", "10"]),
     ("prune::SLOTS", "rate_limit_slots_at", &["50", "10"]),
     (
         "prune::CHALLENGES_PAGE",
@@ -350,6 +363,93 @@ const HOT: [(&str, &str, &[&str]); 27] = [
     ("renewal_info::NEXT_DUE", "renewal_questions_due", &[]),
 ];
 
+/// A filter that leaves everything open but the tenant and the edge, and a number.
+const FILTER: [&str; 13] = [
+    "''",
+    "''",
+    "''",
+    "'tenant-7'",
+    "''",
+    "'~'",
+    "''",
+    "'~'",
+    "'%'",
+    "NULL",
+    "'pending'",
+    "'edge'",
+    "1",
+];
+
+/// The orders of lists: the statements' name, the index, and the two ends of a range.
+const LISTS: [(&str, &str, &[&str], &[&str]); 6] = [
+    (
+        "NAME",
+        "custom_domains_hostname",
+        &["'host-7'", "'id-7'"],
+        &["'host-8'", "'~'"],
+    ),
+    (
+        "SERVED",
+        "custom_domains_serving",
+        &["'host-7'", "'id-7'"],
+        &["'host-8'", "'~'"],
+    ),
+    (
+        "TENANT",
+        DOMAIN_NAMES_KEY,
+        &["'host-7'", "'id-7'"],
+        &["'~'", "'~'"],
+    ),
+    (
+        "REVERSED",
+        "domain_names_reversed",
+        &["'example.host-7.'", "''"],
+        &["'example.host-7.~'", "''"],
+    ),
+    (
+        "STATE",
+        DOMAIN_STATES_KEY,
+        &[
+            "'PendingDns'",
+            "'customer'",
+            "'DNS_NXDOMAIN'",
+            "'host-7'",
+            "''",
+        ],
+        &["'PendingDns'", "'customer'", "'DNS_NXDOMAIN'", "'~'", "'~'"],
+    ),
+    (
+        "EXPIRY",
+        "custom_domains_pointing_here",
+        &["50", "'host-7'", "'id-7'"],
+        &["100", "'~'", "'~'"],
+    ),
+];
+
+/// The statements of every list with their index and values.
+fn lists() -> Vec<(String, &'static str, Vec<&'static str>)> {
+    let mut all = Vec::new();
+    for (order, index, lower, upper) in LISTS {
+        let tenant: &[&str] = if order == "TENANT" {
+            &["'tenant-7'"]
+        } else {
+            &[]
+        };
+        let end = [&["10"], tenant, lower, upper].concat();
+        let others = [FILTER.as_slice(), lower, upper].concat();
+        all.push((format!("fleet_view::{order}_END"), index, end));
+        all.push((format!("fleet_view::{order}_PAGE"), index, others.clone()));
+        all.push((format!("fleet_view::{order}_COUNT"), index, others));
+    }
+    all.push((
+        "fleet_view::SELECT_SINCE".into(),
+        "fleet_counts",
+        vec!["50"],
+    ));
+    all.push(("fleet_view::DELETE_HOUR".into(), "fleet_counts", vec!["50"]));
+    all
+}
+
 /// The sorts of few rows in a statement: records of one name, leased records, 64 shards, a batch.
 fn small_sorts(name: &str) -> usize {
     match name {
@@ -386,9 +486,12 @@ async fn hot_statements_read_an_index_range_on_sqlite() {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
         let rows = pool.fetch_all(explain).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        // A table without row numbers is its own index.
+        let key = format!("SEARCH {index} USING PRIMARY KEY");
         assert!(
-            plan.iter()
-                .any(|line| line.contains("INDEX ") && line.contains(index)),
+            plan.iter().any(|line| {
+                line.contains("INDEX ") && line.contains(index) || line.starts_with(&key)
+            }),
             "{name}: {plan:#?}"
         );
         // MIN over a whole index is reported as a search too. A SCAN would read the whole table,
@@ -429,6 +532,89 @@ async fn hot_statements_read_an_index_range_on_postgresql() {
             |line: &String| line.contains("Sort Key") && line.contains("acquirable_at");
         assert!(!plan.iter().any(sorts_records), "{name}: {plan:#?}");
     }
+}
+
+#[tokio::test]
+async fn lists_and_counts_read_an_index_range_on_sqlite() {
+    let pool = sqlite().await;
+    for fill in FILL {
+        pool.execute(AssertSqlSafe(of_sqlite(fill))).await.unwrap();
+    }
+    pool.execute("ANALYZE").await.unwrap();
+    for (name, index, values) in lists() {
+        let text = with_values(statement(&name).sqlite, &values);
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+        let rows = pool.fetch_all(explain).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        // A table without row numbers is its own index.
+        let table = index.strip_suffix("_pkey");
+        let reads = |line: &String| match table {
+            Some(_) => line.starts_with("SEARCH place USING PRIMARY KEY"),
+            None => line.contains("INDEX ") && line.contains(index),
+        };
+        let searches = plan.iter().any(reads)
+            || (index == "fleet_counts" && plan.iter().any(|line| line.contains("PRIMARY KEY")));
+        assert!(searches, "{name}: {plan:#?}");
+        let scans = |line: &String| {
+            line.starts_with("SCAN") && !line.starts_with("SCAN found")
+                || line.ends_with("TEMP B-TREE FOR ORDER BY")
+        };
+        assert!(!plan.iter().any(scans), "{name}: {plan:#?}");
+    }
+    let recount = statement("fleet_view::RECOUNT").sqlite;
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {recount}"));
+    let rows = pool.fetch_all(explain).await.unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    assert_eq!(
+        plan,
+        ["SCAN domain_states"],
+        "in the order of the key alone"
+    );
+}
+
+#[tokio::test]
+async fn lists_and_counts_read_an_index_range_on_postgresql() {
+    let pool = postgres().await;
+    for fill in FILL {
+        pool.execute(fill).await.unwrap();
+    }
+    pool.execute("VACUUM ANALYZE").await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    for (name, index, values) in lists() {
+        // As it is planned for these values, and for whatever values come.
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let prepare = format!(
+                "DEALLOCATE ALL; SET plan_cache_mode = {mode}; PREPARE asked AS {}",
+                statement(&name).postgres
+            );
+            sqlx::raw_sql(AssertSqlSafe(prepare))
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+            let explain = format!("EXPLAIN EXECUTE asked ({})", values.join(", "));
+            let rows = sqlx::raw_sql(AssertSqlSafe(explain))
+                .fetch_all(&mut *connection)
+                .await
+                .unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            let by_index = |line: &String| {
+                line.contains(index) && (line.contains("Scan using") || line.contains("Bitmap"))
+            };
+            assert!(plan.iter().any(by_index), "{name}, {mode}: {plan:#?}");
+            let scans = |line: &String| line.contains("Seq Scan");
+            assert!(!plan.iter().any(scans), "{name}, {mode}: {plan:#?}");
+        }
+    }
+    let recount = statement("fleet_view::RECOUNT").postgres;
+    let rows = sqlx::raw_sql(AssertSqlSafe(format!(
+        "SET enable_seqscan = off; EXPLAIN {recount}"
+    )))
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap();
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let index_alone = |line: &String| line.contains("Index Only Scan using domain_states_pkey");
+    assert!(plan.iter().any(index_alone), "{plan:#?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use dps_application::ports::fleet::KnownEdge;
 use dps_application::{operator, rotation};
 use dps_database::PostgresPrograms;
 use dps_domain::Hostname;
+use dps_domain::fleet::{DomainFilter, FilterText};
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -237,9 +238,12 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
             limit,
             json,
         } => {
-            let after = after.as_deref().map(str::parse).transpose();
-            let after = after.map_err(anyhow::Error::msg)?;
-            domains::list(store, policy, containing, after, limit, json).await?;
+            let text = FilterText {
+                containing: containing.as_deref(),
+                ..FilterText::default()
+            };
+            let filter = DomainFilter::parse(&text)?;
+            domains::list(store, policy, (&filter, now), after.as_deref(), limit, json).await?;
         }
         Domains::Show { host, events, json } => {
             let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);

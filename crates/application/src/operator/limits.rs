@@ -1,14 +1,16 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
+use dps_domain::fleet::DomainFilter;
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
 use dps_domain::record::operator::limit_lifted;
-use dps_domain::{Failure, Timestamp};
+use dps_domain::{Failure, FailureCode, Timestamp};
 
 use super::OperatorError;
 use crate::ports::CertificateStore;
-use crate::ports::store::{DomainFilter, DomainRecord, PageKey, StoreError};
+use crate::ports::fleet_view::{ListRequest, MAX_PAGE};
+use crate::ports::store::{DomainRecord, StoreError};
 
-/// Buckets and records read at once.
+/// Buckets read at once.
 const PAGE: u32 = 500;
 /// Writes of a record that others write at the same time.
 const TRIES: usize = 5;
@@ -95,23 +97,27 @@ pub async fn lift(
         limited && later && concerned
     };
     let mut woken = 0;
-    let mut after: Option<PageKey> = None;
+    let filter = DomainFilter {
+        code: Some(FailureCode::AcmeRateLimited),
+        ..DomainFilter::default()
+    };
+    let mut request = ListRequest {
+        filter: &filter,
+        now,
+        after: None,
+    };
     loop {
-        let filter = DomainFilter {
-            hostname_contains: None,
-            after,
-            limit: PAGE,
-        };
-        let page = store.domains(&filter).await?;
-        for record in page.iter().filter(|record| waits(record)) {
+        let page = store.fleet_list(&request, MAX_PAGE).await?;
+        let records = page.domains.iter().map(|listed| &listed.record);
+        for record in records.filter(|record| waits(record)) {
             if wake(store, (who, now), record, kind, &waits).await? {
                 woken += 1;
             }
         }
-        match page.last() {
-            Some(last) => after = Some(PageKey::of(last)),
-            None => return Ok(Lifted { buckets, woken }),
+        if page.next.is_none() {
+            return Ok(Lifted { buckets, woken });
         }
+        request.after = page.next;
     }
 }
 

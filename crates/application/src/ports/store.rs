@@ -19,6 +19,7 @@ pub mod secrets;
 use async_trait::async_trait;
 
 use super::fleet::FleetStore;
+use super::fleet_view::FleetView;
 use super::renewal_info::RenewalInfoStore;
 use super::sync::SyncStore;
 
@@ -32,9 +33,7 @@ pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
-pub use records::{
-    Claimants, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore, RecordWrite,
-};
+pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
 pub use secrets::{SecretRow, SecretStore};
 
 /// The CertificateStore: the sum of its slices.
@@ -52,6 +51,7 @@ pub trait CertificateStore:
     + RecordStore
     + SecretStore
     + FleetStore
+    + FleetView
     + RenewalInfoStore
     + SyncStore
 {

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{DomainFilter, DomainRecord, Lease, RecordWrite, WriteResult};
+use dps_application::ports::fleet_view::ListRequest;
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, WriteResult};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
 use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, steps, workers};
+use dps_domain::fleet::DomainFilter;
 use dps_domain::outcome::{Findings, Outcome};
 use dps_domain::phase::Lane;
 use dps_domain::record::settle;
@@ -66,11 +68,13 @@ impl World {
 
     /// Every domain.
     pub(crate) async fn records(&self) -> Vec<DomainRecord> {
-        let all = DomainFilter {
-            limit: 100,
-            ..DomainFilter::default()
+        let request = ListRequest {
+            filter: &DomainFilter::default(),
+            now: self.service.now(),
+            after: None,
         };
-        self.service.store.domains(&all).await.unwrap()
+        let page = self.service.store.fleet_list(&request, 100).await.unwrap();
+        page.domains.into_iter().map(|one| one.record).collect()
     }
 
     async fn empty() -> Self {

@@ -10,9 +10,9 @@ use dps_application::ports::store::{
     RecordStore, SecretStore,
 };
 use dps_application::ports::store::{
-    Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SecretRow, Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
-    StoredOrder, Taken, WriteResult,
+    Debit, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite, SecretRow,
+    Served, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -53,10 +53,6 @@ impl RecordStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<DomainRecord>, StoreError> {
         Ok(self.state().of_hostname(hostname, whose, limit))
-    }
-
-    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {
-        Ok(self.state().page(filter))
     }
 
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {

@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 
-use dps_application::ports::store::{Claimants, DomainFilter, DomainRecord, PageKey, RecordWrite};
+use dps_application::ports::store::{Claimants, DomainRecord, RecordWrite};
 use dps_domain::bounds;
 use dps_domain::shard::SHARDS;
-use dps_domain::{DomainId, Hostname, Issuance, Timestamp};
+use dps_domain::{DomainId, DomainState, Hostname, Issuance, Timestamp};
 
 use super::row::{Places, Row};
 use super::{Content, State};
@@ -53,7 +53,9 @@ impl State {
         let revision = row.record.revision;
         let tenant = row.record.tenant_id.clone();
         self.crowds.leave(lane, &tenant);
+        self.fleet_view.leave(DomainState::of(&row.record));
         let result = change(row);
+        self.fleet_view.enter(DomainState::of(&row.record));
         // As in the databases, the queue follows from a write of the record. A record of a first
         // queue stays there while it stays in its lane.
         let stays = row.queue < SHARDS && row.lane == lane && row.record.tenant_id == tenant;
@@ -78,6 +80,7 @@ impl State {
         });
         row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
         self.crowds.enter(row.lane, &row.record.tenant_id);
+        self.fleet_view.enter(DomainState::of(&row.record));
         self.move_row(id, Places::default(), row.places());
         self.ids.insert(id);
         self.rows.insert(id, row);
@@ -144,26 +147,6 @@ impl State {
         records.into_iter().take(limit).cloned().collect()
     }
 
-    pub(super) fn page(&self, filter: &DomainFilter) -> Vec<DomainRecord> {
-        let wanted = filter.hostname_contains.as_deref().unwrap_or_default();
-        let wanted = wanted.to_lowercase();
-        let mut found: Vec<&DomainRecord> = self
-            .rows
-            .values()
-            .map(|row| &row.record)
-            .filter(|record| {
-                filter
-                    .after
-                    .as_ref()
-                    .is_none_or(|after| PageKey::of(record) > *after)
-            })
-            .filter(|record| record.hostname.as_str().contains(&wanted))
-            .collect();
-        found.sort_by_key(|record| (&record.hostname, record.created_at, record.id));
-        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        found.into_iter().take(limit).cloned().collect()
-    }
-
     pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
         // No customer waits for a new certificate of a domain that moved away.
         let waited_for = self
@@ -182,6 +165,7 @@ impl State {
         let Some(row) = self.rows.remove(&id) else {
             return;
         };
+        self.fleet_view.leave(DomainState::of(&row.record));
         self.crowds.leave(row.lane, &row.record.tenant_id);
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);

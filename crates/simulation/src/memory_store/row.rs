@@ -8,7 +8,7 @@ use dps_application::ports::store::{
 };
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
-use dps_domain::{EventKind, LeaseToken, Timestamp};
+use dps_domain::{DomainState, EventKind, LeaseToken, Timestamp};
 
 use super::claims::LEASED;
 use super::crowds::SHARD_KEY;
@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) record: DomainRecord,
     /// Where it waits, as of the last write.
     pub(super) lane: Option<Lane>,
+    /// When its status last changed.
+    pub(super) status_since: Timestamp,
     /// The queue of its lane, by the tenant's shard.
     pub(super) queue: u32,
     /// Its presence in the Cabinet at the last resync; `None` if none noted it yet.
@@ -46,6 +48,7 @@ impl Row {
         Self {
             lane: record.lane(),
             queue: SHARD_KEY.shard_of(&record.tenant_id),
+            status_since: record.updated_at,
             record,
             presence: None,
             lease: None,
@@ -67,6 +70,9 @@ impl Row {
         record.created_at = self.record.created_at;
         bound(&mut record);
         self.lane = record.lane();
+        let before = (self.record.phase.status(), self.status_since);
+        let state = DomainState::of(&record);
+        self.status_since = state.status_since(Some(before), record.updated_at);
         self.record = record;
     }
 

@@ -23,7 +23,7 @@ statements! {
     /// Keeps the other columns: they are readable.
     PUT_OFF = Sql::both(
         "UPDATE custom_domains SET next_attempt_at = $3, lease_token = NULL, lease_expires_at = NULL, \
-         last_failure = $4, updated_at = $5, revision = revision + 1 WHERE id = $1 AND lease_token = $2 \
+         last_failure = $4, failure_code = $6, actor = $7, updated_at = $5, revision = revision + 1 WHERE id = $1 AND lease_token = $2 \
          RETURNING id, lane, serving_not_after",
     );
 }
@@ -55,7 +55,9 @@ pub(super) async fn put_off_in_tx(
                 token,
                 again,
                 to_json(&*bounds::failure(&failure)),
-                now
+                now,
+                failure.code().as_str(),
+                failure.actor().as_str(),
             ],
         )
         .await?;

@@ -4,7 +4,7 @@ use dps_application::ports::store::{DomainRecord, StoreError};
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::shard::ShardKey;
-use dps_domain::{OrderGate, Ownership, Timestamp};
+use dps_domain::{DomainState, OrderGate, Ownership, Timestamp};
 
 use crate::json::to_json;
 use crate::sql::{Arg, Row, args};
@@ -32,13 +32,17 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// The columns that every write of a whole record sets, from `$3` to `$21`. A record of a first
+/// The columns that every write of a whole record sets, from `$3` to `$24`. A record of a first
 /// queue stays there while it stays in its lane. It is one of at most
 /// [`FEW`](dps_domain::shard::FEW), so the others are not counted again.
+///
+/// The hostname and the tenant are not among them, since no step changes them. SQLite writes the
+/// indexes of every column that is set, also to the same value.
 macro_rules! assignments {
     () => {
         concat!(
-            "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
+            "status = $4, status_since = CASE WHEN status = $4 THEN status_since ELSE $15 END, failure_code = $22, actor = $23, \
+         hostname_reversed = $24, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
          serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revision = revision + 1, \
@@ -73,8 +77,10 @@ pub(crate) struct Rules {
     pub(crate) shard_key: ShardKey,
 }
 
-/// `$1` and `$2` are the id and what guards the write; the others are common to all writes.
+/// `$1` and `$2` are the id and what guards the write; the others are common to all writes. The
+/// hostname is not among them.
 pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Vec<Arg> {
+    let state = DomainState::of(record);
     let serving_not_after = record
         .phase
         .serving()
@@ -83,7 +89,7 @@ pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: R
         record.id,
         guard.into(),
         record.tenant_id.as_str(),
-        &record.hostname,
+        state.status.as_str(),
         &record.cname_target,
         to_json(&record.phase),
         record.lane().map(Lane::as_str),
@@ -107,6 +113,9 @@ pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: R
         record.lost_orders,
         record.phase.moved_away_since(),
         ownership(&record.ownership),
+        state.code_text(),
+        state.actor_text(),
+        record.hostname.reversed(),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! The store's errors when the database is damaged.
 
-use dps_application::ports::store::{CertificateStore, DomainFilter, StoreError};
+use dps_application::ports::fleet_view::ListRequest;
+use dps_application::ports::store::{CertificateStore, StoreError};
 use dps_application::ports::store::{LeaseStore as _, RecordStore as _};
+use dps_domain::fleet::DomainFilter;
 use dps_domain::phase::Lane;
 
 use crate::world::{TTL, World, at, quiet, record};
@@ -27,15 +29,13 @@ pub(crate) async fn a_row_edited_by_hand_is_named_with_its_column(world: World) 
         assert!(reason.contains(column), "{reason}");
     }
     world.with_due("readable.example", at(0)).await;
-    let filter = DomainFilter {
-        limit: 100,
-        ..DomainFilter::default()
+    let request = ListRequest {
+        filter: &DomainFilter::default(),
+        now: at(0),
+        after: None,
     };
-    assert_eq!(
-        world.store.domains(&filter).await.unwrap().len(),
-        1,
-        "the others are left out of lists"
-    );
+    let page = world.store.fleet_list(&request, 100).await.unwrap();
+    assert_eq!(page.domains.len(), 1, "the others are left out of lists");
 }
 
 pub(crate) async fn a_read_only_database_is_unavailable(world: World) {

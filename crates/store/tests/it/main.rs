@@ -13,6 +13,7 @@ mod clocks;
 mod fairness;
 mod faults;
 mod fleet;
+mod fleet_view;
 mod leases;
 mod ledger;
 mod opening;
@@ -188,11 +189,23 @@ contract! {
             the_challenges_under_way_are_those_of_open_orders,
             a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,
         ],
+        fleet_view: [
+            every_filter_lists_and_counts_what_it_says_page_by_page,
+            a_status_is_kept_with_the_time_at_which_it_began,
+            counts_equal_a_recount_after_random_writes,
+            counts_are_kept_once_an_hour_for_thirty_days,
+            a_step_that_is_put_off_or_forgotten_is_counted_as_such,
+        ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,
         ],
     }
     databases: {
+        fleet_view: [
+            the_columns_of_a_record_follow_from_it: "Memory has no columns.",
+            a_list_that_passes_over_many_goes_on_from_window_to_window:
+                "Memory reads all records at once.",
+        ],
         prune: [
             every_table_is_measured_in_rows_and_bytes: "Memory has no bytes.",
         ],

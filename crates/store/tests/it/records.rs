@@ -1,7 +1,9 @@
 //! Work records and their history.
 
 use dps_application::ports::cabinet::StatusReport;
-use dps_application::ports::store::{DomainFilter, PageKey, RecordWrite, StoreError};
+use dps_application::ports::fleet_view::ListRequest;
+use dps_application::ports::store::{RecordWrite, StoreError};
+use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_domain::phase::Lane;
 use dps_domain::retention::Prunable;
 use dps_domain::{
@@ -239,15 +241,21 @@ pub(crate) async fn people_page_through_hostnames_and_search_them_literally(worl
         world.insert(&record(name)).await;
     }
     let list = async |contains: Option<&str>, after: Option<&str>, limit| {
-        let filter = DomainFilter {
-            hostname_contains: contains.map(str::to_owned),
-            after: after.map(|name| PageKey::after_all(host(name))),
-            limit,
+        let text = FilterText {
+            containing: contains,
+            ..FilterText::default()
         };
-        let records = world.store.domains(&filter).await.unwrap();
-        records
+        let filter = DomainFilter::parse(&text).unwrap();
+        let plan = filter.plan(at(0));
+        let request = ListRequest {
+            filter: &filter,
+            now: at(0),
+            after: after.map(|name| Place::parse(name, &filter, &plan).unwrap()),
+        };
+        let page = world.store.fleet_list(&request, limit).await.unwrap();
+        page.domains
             .iter()
-            .map(|record| record.hostname.to_string())
+            .map(|listed| listed.record.hostname.to_string())
             .collect::<Vec<_>>()
     };
     assert_eq!(list(None, None, 2).await, ["a.shop.example", "b-x.example"]);
@@ -278,23 +286,23 @@ pub(crate) async fn records_of_one_name_at_the_end_of_a_page_are_not_passed_over
     ] {
         world.insert(&record(name)).await;
     }
+    let filter = DomainFilter::default();
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let filter = DomainFilter {
+        let request = ListRequest {
+            filter: &filter,
+            now: at(0),
             after,
-            limit: 2,
-            ..DomainFilter::default()
         };
-        let page = world.store.domains(&filter).await.unwrap();
-        let Some(last) = page.last() else { break };
-        let key = PageKey::of(last);
+        let page = world.store.fleet_list(&request, 2).await.unwrap();
+        seen.extend(page.domains.iter().map(|listed| listed.record.id));
+        let Some(next) = page.next else { break };
         assert_eq!(
-            key.to_string().parse(),
-            Ok(key.clone()),
+            Place::parse(&next.to_text(&filter), &filter, &filter.plan(at(0))),
+            Ok(next.clone()),
             "as a person passes it on"
         );
-        after = Some(key);
-        seen.extend(page.iter().map(|record| record.id));
+        after = Some(next);
     }
     let distinct: std::collections::HashSet<_> = seen.iter().collect();
     assert_eq!((seen.len(), distinct.len()), (5, 5));

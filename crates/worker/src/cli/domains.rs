@@ -7,14 +7,16 @@ use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::Policy;
+use dps_application::operator::fleet;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{Claimants, Deployment};
-use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
+use dps_application::ports::store::{DomainEvent, DomainRecord, StoreError};
+use dps_domain::fleet::{DomainFilter, Place};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
-use dps_domain::{Failure, Hostname, caa, with_causes};
+use dps_domain::{Failure, Hostname, Timestamp, caa, with_causes};
 use serde_json::{Value, json};
 
 use self::claims::{MAX_CLAIMS, claim_value, ownership_text};
@@ -25,20 +27,17 @@ use crate::config::LetsEncrypt;
 pub async fn list(
     store: &dyn CertificateStore,
     policy: &Policy,
-    hostname_contains: Option<String>,
-    after: Option<PageKey>,
+    (filter, now): (&DomainFilter, Timestamp),
+    after: Option<&str>,
     limit: u32,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let records = store
-        .domains(&DomainFilter {
-            hostname_contains,
-            after,
-            limit,
-        })
-        .await?;
+    let plan = filter.plan(now);
+    let after = after.map(|text| Place::parse(text, filter, &plan));
+    let page = fleet::list(store, filter, now, after.transpose()?, limit).await?;
+    let records: Vec<&DomainRecord> = page.domains.iter().map(|one| &one.record).collect();
     if as_json {
-        for record in &records {
+        for record in records.iter().copied() {
             let poll = poll(store, record).await;
             let what_to_do = what_to_do(store, policy, record).await?;
             outln!("{}", value(record, poll.as_ref(), what_to_do.as_deref()))?;
@@ -48,7 +47,7 @@ pub async fn list(
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header(["hostname", "status", "phase", "code", "next attempt"]);
-    for record in &records {
+    for record in records.iter().copied() {
         table.add_row([
             record.hostname.to_string(),
             record.phase.status().to_string(),
@@ -65,13 +64,9 @@ pub async fn list(
         ]);
     }
     outln!("{table}")?;
-    if records.len() == limit as usize
-        && let Some(last) = records.last()
-    {
-        outln!(
-            "There may be more; continue with --after {}",
-            PageKey::of(last)
-        )?;
+    if let Some(next) = page.next {
+        let next = next.to_text(filter);
+        outln!("There may be more; continue with --after {next}")?;
     }
     Ok(())
 }

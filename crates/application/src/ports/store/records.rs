@@ -1,83 +1,11 @@
 //! The work records and their history.
 
-use std::fmt;
-use std::str::FromStr;
-
 use async_trait::async_trait;
-use dps_domain::{DomainId, Hostname, LeaseToken, Timestamp};
+use dps_domain::{DomainId, Hostname, LeaseToken};
 
 use super::error::StoreError;
 
 pub use dps_domain::record::{DomainEvent, DomainRecord, NameHold, RecordWrite};
-
-/// A page of records for people.
-#[derive(Debug, Clone, Default)]
-pub struct DomainFilter {
-    /// Only names that contain this.
-    pub hostname_contains: Option<String>,
-    /// Start after the record at this place.
-    pub after: Option<PageKey>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// The place of a record in lists: by hostname, which several may share, and then by age.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PageKey {
-    /// The record's hostname.
-    pub hostname: Hostname,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Its identifier.
-    pub id: DomainId,
-}
-
-impl PageKey {
-    /// The place of a record.
-    pub fn of(record: &DomainRecord) -> Self {
-        Self {
-            hostname: record.hostname.clone(),
-            created_at: record.created_at,
-            id: record.id,
-        }
-    }
-
-    /// The place after every record of a hostname.
-    pub const fn after_all(hostname: Hostname) -> Self {
-        Self {
-            hostname,
-            created_at: Timestamp::NEVER,
-            id: DomainId::LAST,
-        }
-    }
-}
-
-impl fmt::Display for PageKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.created_at.unix_micros();
-        write!(f, "{}/{micros}/{}", self.hostname, self.id)
-    }
-}
-
-impl FromStr for PageKey {
-    type Err = String;
-
-    /// Reads what [`fmt::Display`] wrote, or a hostname alone: after all records of that name.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hostname =
-            |text: &str| Hostname::parse(text).map_err(|error| format!("{text}: {error}"));
-        let Some((host, rest)) = text.split_once('/') else {
-            return Ok(Self::after_all(hostname(text)?));
-        };
-        let wanted = || format!("{text}: give a hostname, or a place as an earlier page named it");
-        let (micros, id) = rest.split_once('/').ok_or_else(wanted)?;
-        Ok(Self {
-            hostname: hostname(host)?,
-            created_at: Timestamp::from_unix_micros(micros.parse().map_err(|_| wanted())?),
-            id: id.parse().map_err(|_| wanted())?,
-        })
-    }
-}
 
 /// The tenants whose records of a hostname are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,9 +57,6 @@ pub trait RecordStore: Send + Sync {
             .await?;
         Ok(records.into_iter().next())
     }
-
-    /// Records by hostname, for people.
-    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
     /// Writes a record from outside a lease (intake, operator, renewal information), if it was not
     /// written since it was read (`revision`). Returns whether it was written. The write ends a
