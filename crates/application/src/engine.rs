@@ -1,6 +1,7 @@
 //! The lease loop: leases due records, runs their steps and writes the outcomes.
 
 mod count;
+pub(crate) mod counting;
 pub(crate) mod pool;
 pub(crate) mod pruning;
 pub(crate) mod run_step;

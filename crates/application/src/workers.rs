@@ -1,5 +1,5 @@
-//! The workers: one lease loop per pool of permits, intake and reporter for the Cabinet, two
-//! workers for the edges, the `RenewalInfo` poller, and pruning.
+//! The workers: one lease loop per pool of permits, intake and reporter for the Cabinet, and two
+//! workers for the edges. Others poll `RenewalInfo`, prune rows and count the fleet.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ca::renewal_info;
 use crate::cabinet::{feed, reporter, resync};
 use crate::edges::{health, reconcile};
-use crate::engine::{pool, pruning, wake_relay};
+use crate::engine::{counting, pool, pruning, wake_relay};
 use crate::service::Service;
 
 pub use crate::ca::renewal_info::poll_renewal_info;
@@ -21,6 +21,7 @@ pub use crate::cabinet::reporter::{Delivered, Reporter};
 pub use crate::cabinet::resync::resync;
 pub use crate::edges::health::Watch;
 pub use crate::edges::reconcile::{CompareError, compare};
+pub use crate::engine::counting::count_fleet;
 pub use crate::engine::pruning::prune;
 pub use crate::engine::run_step::tick;
 
@@ -40,6 +41,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(reconcile::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(renewal_info::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(pruning::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(counting::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wake_relay::listen(
         service.waker.clone(),
         Arc::clone(&service.randomness),
