@@ -1,12 +1,16 @@
 //! Operations as data: a drill plays a sequence of faults and customers' actions on the service.
 //! Then it repairs everything, waits, and checks the conditions that must hold after any sequence.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::Policy;
-use dps_application::ports::store::RecordStore as _;
+use dps_application::ports::FleetView as _;
+use dps_application::ports::fleet_view::{ListRequest, MAX_PAGE};
+use dps_application::ports::store::{RecordStore as _, StoreError};
 use dps_domain::Status;
+use dps_domain::fleet::{DomainFilter, DomainState};
 
 use crate::memory_store::{Content, MemoryStore};
 use crate::models::names;
@@ -255,6 +259,30 @@ impl Drill {
             self.judge_domain(number)
                 .await
                 .map_err(|what| format!("domain {number}: {what}"))?;
+        }
+        self.judge_counts().await
+    }
+
+    /// The counts that the store keeps with each write are those of the records that it lists.
+    async fn judge_counts(&self) -> Result<(), String> {
+        let request = ListRequest {
+            filter: &DomainFilter::default(),
+            now: self.world.time.now(),
+            after: None,
+        };
+        let unreadable = |error: StoreError| error.to_string();
+        let page = self.store.fleet_list(&request, MAX_PAGE).await;
+        let mut counts: BTreeMap<DomainState, u64> = BTreeMap::new();
+        for listed in page.map_err(unreadable)?.domains {
+            *counts.entry(DomainState::of(&listed.record)).or_default() += 1;
+        }
+        let kept = self.store.fleet_recount().await.map_err(unreadable)?;
+        let kept: BTreeMap<DomainState, u64> = kept
+            .into_iter()
+            .map(|count| (count.state, count.domains))
+            .collect();
+        if kept != counts {
+            return Err(format!("{counts:?} domains are counted as {kept:?}"));
         }
         Ok(())
     }
