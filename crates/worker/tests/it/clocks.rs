@@ -10,13 +10,13 @@ use serde_json::json;
 use crate::world::{Database, Options, TIMEOUT, World, npgsql};
 
 /// A clock that is set by a file.
-struct Clock {
+pub(crate) struct Clock {
     library: String,
     file: PathBuf,
 }
 
 impl Clock {
-    fn right(home: &Path, name: &str) -> Self {
+    pub(crate) fn right(home: &Path, name: &str) -> Self {
         let libraries = std::fs::read_dir("/usr/lib").unwrap();
         let library = libraries
             .map(|directory| {
@@ -38,25 +38,25 @@ impl Clock {
     }
 
     /// So far from the right time.
-    fn set(&self, offset: &str) {
+    pub(crate) fn set(&self, offset: &str) {
         // At once, so that no reader sees half of it.
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{offset}\n")).unwrap();
         std::fs::rename(new, &self.file).unwrap();
     }
 
+    /// The environment of a process that has this clock.
+    pub(crate) fn environment(&self) -> [(&str, &str); 4] {
+        [
+            ("LD_PRELOAD", &self.library),
+            ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().unwrap()),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ]
+    }
+
     async fn start_replica(&self, world: &World, name: &str) -> Process {
-        world
-            .start_replica(
-                name,
-                &[
-                    ("LD_PRELOAD", &self.library),
-                    ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().unwrap()),
-                    ("FAKETIME_NO_CACHE", "1"),
-                    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                ],
-            )
-            .await
+        world.start_replica(name, &self.environment()).await
     }
 }
 

@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_lab::LabError;
+use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
 use dps_lab::postgres::Postgres;
 use dps_lab::prometheus::{Prometheus, promtool};
 use dps_lab::wait;
 use serde_json::{Value, json};
 
+use crate::clocks::Clock;
 use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql};
 
 const HOST: &str = "shop.bakery.test";
@@ -158,7 +160,7 @@ async fn wait_for_gauges(prometheus: &Prometheus) {
     let known = wait::until("the gauges", ALERTED, || async {
         let store = prometheus.query("dps_store_up == 1").await;
         let survey = prometheus
-            .query("dps_certificate_remaining_ratio_count > 0")
+            .query("dps_certificates_surveyed_timestamp_seconds > 0")
             .await;
         let agent = prometheus.query("haproxy_domain_agent_in_sync == 1").await;
         let all = [store, survey, agent];
@@ -293,7 +295,7 @@ async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothi
     });
     queued.await.unwrap();
     let served = prometheus
-        .query("dps_certificate_remaining_ratio_count")
+        .query("dps_certificate_remaining_ratio_count > 0")
         .await;
     assert_eq!(served.len(), 1, "{served:?}");
     // Far longer than an alert waits here.
@@ -306,9 +308,9 @@ async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_limit_that_lets_new_domains_wait_for_weeks_fires_its_alert_alone() {
+async fn limits_that_are_used_up_for_weeks_fire_an_alert_each() {
     let limits = json!({ "LetsEncrypt": { "Limits": {
-        "NewOrders": "1 per 30d", "UnprovenOrders": "none",
+        "NewOrders": "1 per 30d", "UnprovenOrders": "none", "NewAccounts": "1 per 30d",
     } } });
     let world = World::start(Options::quick().with(&limits)).await;
     let first = world.add(HOST).await;
@@ -317,8 +319,62 @@ async fn a_limit_that_lets_new_domains_wait_for_weeks_fires_its_alert_alone() {
     world.wait_for_code(&second, "ACME_RATE_LIMITED").await;
     let prometheus = watch(&world).await;
     wait_for_gauges(&prometheus).await;
-    let alert = "DpsAcmeOrderQueueLong";
+    let alerts = ["DpsAcmeLimitEmpty", "DpsAcmeOrderQueueLong"];
+    let fire = prometheus.wait_until_firing(&alerts, ALERTED).await;
+    fire.unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+    let expected = BTreeSet::from(alerts.map(str::to_owned));
+    assert_eq!(ever_fired(&prometheus).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_the_ca_refuses_fires_its_alert_alone_and_it_clears() {
+    /// Some for each second that the test may take.
+    const REFUSALS: usize = 60;
+    let double = AcmeDouble::start().await.unwrap();
+    let deactivated = Reply::problem(403, "unauthorized", "the account is deactivated");
+    double.inject(Endpoint::NewOrder, REFUSALS, &Fault::Reply(deactivated));
+    let settings = json!({ "LetsEncrypt": {
+        "DirectoryUrl": double.directory_url(), "CaCertificateFile": null,
+    } });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let prometheus = watch(&world).await;
+    world.add(HOST).await;
+    let alert = "DpsAcmeAccountRefused";
     fires_alone(&world, &prometheus, alert).await;
+    clears(&world, &prometheus, alert).await;
+    assert!(double.requests(Endpoint::NewOrder) > REFUSALS);
+    assert_eq!(
+        ever_fired(&prometheus).await,
+        BTreeSet::from([alert.to_owned()])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_ahead_of_the_cas_fires_its_alert_alone_and_it_clears() {
+    let mut world = World::start(Options::quick()).await;
+    let clock = Clock::right(world.home(), "service");
+    // An edge that did not answer at once would have failed for ten minutes by the other clock.
+    let answers = wait::until("the edge answers", TIMEOUT, || async {
+        let log = world.log();
+        let mut events = ["edge.connected", "edge.recovered"].into_iter();
+        let answers = events.any(|event| log.values(event, "edge.name").count() > 0);
+        answers.then_some(())
+    });
+    answers.await.unwrap();
+    // From its start: a process believes no jump.
+    clock.set("+10m");
+    world.start_service_again_with(&clock.environment()).await;
+    let prometheus = watch(&world).await;
+    wait_for_gauges(&prometheus).await;
+    let first = world.add(HOST).await;
+    world.wait_for_status(&first, "Active").await;
+    let alert = "DpsClockOff";
+    fires_alone(&world, &prometheus, alert).await;
+    world.start_service_again_with(&[]).await;
+    // Only an answer of the CA shows that it is right again.
+    let second = world.add("www.bakery.test").await;
+    world.wait_for_status(&second, "Active").await;
+    clears(&world, &prometheus, alert).await;
     assert_eq!(
         ever_fired(&prometheus).await,
         BTreeSet::from([alert.to_owned()])
