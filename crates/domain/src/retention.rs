@@ -25,7 +25,7 @@ const LINES_PER_RENEWAL: u64 = 7;
 /// Time without a note of an edge, or without an answer of it, after which no key is kept for it.
 const EDGE: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// Rows of one kind that are deleted, or keys that are erased, when their time is over.
+/// Rows of one kind that are deleted or closed, or keys that are erased, when their time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prunable {
     /// Lines of history, by age.
@@ -34,6 +34,9 @@ pub enum Prunable {
     Bucket,
     /// Tokens of limits that domains hold, by the moment for which they are held.
     Slot,
+    /// Open orders of records that failed or were removed, by their age. No step returns to them:
+    /// they are closed.
+    OpenOrder,
     /// Challenges of orders that are closed, by the age of the order.
     Challenge,
     /// Keys of orders that ended without a certificate.
@@ -54,10 +57,11 @@ pub enum Prunable {
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
+        Self::OpenOrder,
         Self::Challenge,
         Self::OrderKey,
         Self::EndedKey,
@@ -73,6 +77,7 @@ impl Prunable {
             Self::HistoryLine => "history_line",
             Self::Bucket => "bucket",
             Self::Slot => "slot",
+            Self::OpenOrder => "open_order",
             Self::Challenge => "challenge",
             Self::OrderKey => "order_key",
             Self::EndedKey => "ended_key",
@@ -124,7 +129,7 @@ impl Retention {
     pub fn cutoff(&self, kind: Prunable, now: Timestamp) -> Timestamp {
         match kind {
             Prunable::HistoryLine => now - self.history,
-            Prunable::Order => now - self.orders,
+            Prunable::Order | Prunable::OpenOrder => now - self.orders,
             Prunable::SupersededKey => now - self.rollback,
             Prunable::Slot => now - SLOT,
             Prunable::FleetCount => now - FLEET_COUNTS,

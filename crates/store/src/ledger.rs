@@ -16,15 +16,11 @@ use dps_domain::limits::{BucketKey, Change, Charge, Entry, Limit, Position, Ruli
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use self::bucket::{SLOTS, find, held, hold_in_tx, lock_believed_in_tx, lock_in_tx, write_in_tx};
+use crate::domains::lock::lock_leased_in_tx;
 use crate::sql::{Database, Session, Sql, args, statements};
 
 statements! {
     LET_ALL_GO = Sql::both("DELETE FROM rate_limit_slots WHERE domain_id = $1 RETURNING bucket, interval_micros");
-    /// Locks the record for the holder of the lease.
-    LEASED = Sql::each(
-        "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2 FOR UPDATE",
-        "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2",
-    );
 }
 
 pub(crate) async fn debit(
@@ -39,9 +35,7 @@ pub(crate) async fn debit(
         return gates(database, charges, now).await;
     }
     let mut session = database.write("debit the limits of the CA").await?;
-    if session.fetch(LEASED, args![domain, token]).await?.is_none() {
-        return Err(StoreError::LeaseLost);
-    }
+    lock_leased_in_tx(&mut session, domain, token).await?;
     let mut before = Vec::with_capacity(charges.len());
     for charge in charges {
         before.push(if charge.limit.is_none() {

@@ -2,9 +2,9 @@
 
 use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
-use dps_domain::{DomainId, OrderId, Timestamp};
+use dps_domain::{DomainId, LeaseToken, OrderId, Timestamp};
 
-use crate::domains::lock::lock_in_tx;
+use crate::domains::lock::lock_leased_in_tx;
 use crate::sql::{Database, Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "acme_orders";
@@ -70,9 +70,13 @@ fn read(row: &Row) -> Result<StoredOrder, StoreError> {
     })
 }
 
-pub(crate) async fn insert(database: &Database, order: &StoredOrder) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    database: &Database,
+    order: &StoredOrder,
+    token: LeaseToken,
+) -> Result<(), StoreError> {
     let mut session = database.write("store an order").await?;
-    lock_in_tx(&mut session, order.domain_id).await?;
+    lock_leased_in_tx(&mut session, order.domain_id, token).await?;
     if order.open {
         session
             .execute(

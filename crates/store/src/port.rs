@@ -208,8 +208,8 @@ impl LimitStore for Store {
 
 #[async_trait]
 impl OrderStore for Store {
-    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
-        orders::insert(&self.database, order).await
+    async fn order_insert(&self, order: &StoredOrder, token: LeaseToken) -> Result<(), StoreError> {
+        orders::insert(&self.database, order, token).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {

@@ -6,10 +6,11 @@
 
 use async_trait::async_trait;
 use dps_application::ports::store::{PruneBatch, PruneStore, Pruned, StoreError};
-use dps_domain::Timestamp;
 use dps_domain::retention::{Prunable, Retention};
+use dps_domain::{Phase, Timestamp};
 
 use crate::connect::Store;
+use crate::json::to_json;
 use crate::sql::{Arg, Database, Sql, args, statements};
 
 /// Follows every identifier and precedes none.
@@ -43,6 +44,15 @@ statements! {
          FROM rate_limit_slots WHERE slot_at <= $1 ORDER BY slot_at LIMIT $2",
         "FOR UPDATE",
         ")"
+    );
+    OPEN_ORDERS_PAGE = Sql::both(
+        "SELECT MAX(domain_id) AS last, COUNT(*) AS count FROM (SELECT domain_id FROM acme_orders \
+         WHERE open AND domain_id > $1 ORDER BY domain_id LIMIT $2) AS page",
+    );
+    OPEN_ORDERS = Sql::both(
+        "UPDATE acme_orders SET open = FALSE, ended_at = created_at WHERE open AND domain_id > $1 AND domain_id <= $2 \
+         AND created_at <= $3 AND EXISTS (SELECT 1 FROM custom_domains WHERE custom_domains.id = domain_id \
+         AND phase IN ($4, $5))",
     );
     /// The last row of a page, and the number of rows on it.
     CHALLENGES_PAGE = Sql::both(
@@ -120,6 +130,7 @@ impl PruneStore for Store {
         let until = batch.retention.cutoff(batch.kind, batch.now);
         let erased: &[u8] = &[];
         let (sql, args) = match batch.kind {
+            Prunable::OpenOrder => return open_orders(&self.database, batch, until).await,
             Prunable::Challenge => return challenges(&self.database, batch, until).await,
             Prunable::SupersededKey => return superseded_keys(&self.database, batch, until).await,
             Prunable::EndedKey => (ENDED_KEYS, args![until, batch.limit, erased]),
@@ -145,29 +156,69 @@ async fn execute(database: &Database, sql: Sql, args: Vec<Arg>) -> Result<u64, S
     Ok(rows)
 }
 
+/// One page of all open orders: they have no index by age, and there are few.
+async fn open_orders(
+    database: &Database,
+    batch: &PruneBatch<'_>,
+    until: Timestamp,
+) -> Result<Pruned, StoreError> {
+    let Some(page) = page(database, OPEN_ORDERS_PAGE, batch).await? else {
+        return Ok(Pruned::default());
+    };
+    let [failed, gone] = [&Phase::Failed, &Phase::Gone].map(to_json);
+    let args = args![page.after, page.last.as_str(), until, failed, gone];
+    let rows = execute(database, OPEN_ORDERS, args).await?;
+    Ok(page.pruned(rows))
+}
+
 /// One page of all challenges: they have no index by age, and there are few.
 async fn challenges(
     database: &Database,
     batch: &PruneBatch<'_>,
     until: Timestamp,
 ) -> Result<Pruned, StoreError> {
+    let Some(page) = page(database, CHALLENGES_PAGE, batch).await? else {
+        return Ok(Pruned::default());
+    };
+    let args = args![page.after, page.last.as_str(), until];
+    let rows = execute(database, CHALLENGES, args).await?;
+    Ok(page.pruned(rows))
+}
+
+/// A page of rows that are read in the order of their keys.
+struct Page<'a> {
+    after: &'a str,
+    last: String,
+    is_full: bool,
+}
+
+impl Page<'_> {
+    fn pruned(self, rows: u64) -> Pruned {
+        let next = self.is_full.then_some(self.last);
+        Pruned { rows, next }
+    }
+}
+
+/// The page that a batch is to read; `None` if there is no row.
+async fn page<'a>(
+    database: &Database,
+    sql: Sql,
+    batch: &PruneBatch<'a>,
+) -> Result<Option<Page<'a>>, StoreError> {
     let after = batch.after.unwrap_or_default();
-    let mut session = database.read("read a page of challenges").await?;
-    let row = session
-        .fetch(CHALLENGES_PAGE, args![after, batch.limit])
-        .await?;
-    drop(session);
+    let mut session = database.read("read a page of rows").await?;
+    let row = session.fetch(sql, args![after, batch.limit]).await?;
     let Some(row) = row else {
-        return Ok(Pruned::default());
+        return Ok(None);
     };
-    let fields = row.fields("acme_challenges", "last");
+    let fields = row.fields("acme_orders", "last");
     let (last, count): (Option<String>, u64) = (fields.get("last")?, fields.count("count")?);
-    let Some(last) = last else {
-        return Ok(Pruned::default());
-    };
-    let rows = execute(database, CHALLENGES, args![after, last.as_str(), until]).await?;
-    let next = (count >= u64::from(batch.limit)).then_some(last);
-    Ok(Pruned { rows, next })
+    let is_full = count >= u64::from(batch.limit);
+    Ok(last.map(|last| Page {
+        after,
+        last,
+        is_full,
+    }))
 }
 
 /// One page of the keys whose rollback is over. Those that a live edge still needs stay and are

@@ -119,8 +119,12 @@ async fn order(
         created_at: now,
     };
     crash_point::before(Effect::OrderSave);
-    // Only the CA knows the order, so a short outage of the database must not lose it.
-    retry_while_unavailable(context.deadline, || service.store.order_insert(&order)).await?;
+    // Only the CA knows the order, so a short outage of the database must not lose it. A claim that
+    // another step ended meanwhile gets no order: nothing would close it.
+    retry_while_unavailable(context.deadline, || {
+        service.store.order_insert(&order, context.token)
+    })
+    .await?;
     crash_point::after(Effect::OrderSave);
     Ok(placed(&order))
 }

@@ -336,7 +336,12 @@ async fn an_edge_that_returns_answers_the_challenges_under_way_before_it_counts(
         key: None,
         created_at: world.service.now(),
     };
-    world.service.store.order_insert(&order).await.unwrap();
+    let due = world.record().await.next_attempt_at;
+    world.change(|_| {}).await;
+    let (store, lease) = (&world.service.store, world.lease().await);
+    store.order_insert(&order, lease.token).await.unwrap();
+    store.release(order.domain_id, lease.token).await.unwrap();
+    world.change(|record| record.next_attempt_at = due).await;
     let challenge = StoredChallenge {
         order_id: order.id,
         url: "https://ca/challenge/77".into(),

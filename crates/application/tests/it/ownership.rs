@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::ports::store::RecordWrite;
-use dps_application::workers;
+use dps_application::{steps, workers};
 use dps_domain::lane::Lane;
+use dps_domain::outcome::Outcome;
 use dps_domain::ownership::{Basis, RequireProof};
 use dps_domain::{EventKind, Failure, FailureCode, Ownership, Phase, Status};
 
 use super::cabinet::id;
-use super::world::{HOST, World};
+use super::world::{HOST, LEASE, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -335,4 +336,34 @@ async fn the_next_tenant_of_a_name_waits_until_the_last_one_left_the_edges() {
     assert_eq!(status(&world, 2).await, Status::Active);
     assert!(world.edges.served(HOST).is_some());
     assert!(world.edges.served("other.example.com").is_some());
+}
+
+#[tokio::test]
+async fn an_order_that_a_superseded_claim_placed_too_late_is_not_kept() {
+    let world = World::with_due_domain().await;
+    world.step().await;
+    world.step().await;
+    let lease = world.lease().await;
+    claim(&world, 2, "owner").await;
+    world.settle().await;
+    world.prove(2).await;
+    world.advance(LEASE / 2);
+    world.settle().await;
+    assert_eq!(status(&world, 1).await, Status::Failed);
+    // The first tenant's step is still under way, and its order is placed only now.
+    let deadline = tokio::time::Instant::now() + LEASE;
+    let evidence = steps::Evidence::default();
+    let step = steps::step(
+        &world.service,
+        &lease.record,
+        lease.token,
+        deadline,
+        &evidence,
+    );
+    let late = step.await;
+    assert!(matches!(late, Outcome::Failed { .. }), "{late:?}");
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    let open = world.service.store.order_open(id(1)).await.unwrap();
+    assert_eq!(open, None);
+    assert_eq!(status(&world, 2).await, Status::Active);
 }

@@ -16,6 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Orders of the domain that were closed now.
 async fn closed_orders(world: &World, count: u128) {
     let (store, now) = (&world.service.store, world.service.now());
+    let lease = world.lease().await;
     for number in 0..count {
         let order = StoredOrder {
             id: OrderId::from_uuid(Uuid::from_u128(1_000 + number)),
@@ -26,9 +27,10 @@ async fn closed_orders(world: &World, count: u128) {
             key: None,
             created_at: now,
         };
-        store.order_insert(&order).await.unwrap();
+        store.order_insert(&order, lease.token).await.unwrap();
         store.order_close(order.id, now).await.unwrap();
     }
+    store.release(lease.record.id, lease.token).await.unwrap();
 }
 
 async fn left(world: &World, count: u128) -> usize {

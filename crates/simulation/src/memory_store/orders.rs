@@ -2,15 +2,20 @@
 
 use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
-use dps_domain::{DomainId, OrderId, Timestamp};
+use dps_domain::{DomainId, LeaseToken, OrderId, Timestamp};
 
 use super::row::Row;
 use super::{State, no_such_record, not_stored};
 
 impl State {
-    pub(super) fn order_insert(&mut self, order: &StoredOrder) -> Result<(), StoreError> {
+    pub(super) fn order_insert(
+        &mut self,
+        order: &StoredOrder,
+        token: LeaseToken,
+    ) -> Result<(), StoreError> {
         let row = self.rows.get_mut(&order.domain_id);
-        let row = row.ok_or_else(|| no_such_record("store an order"))?;
+        let row = row.filter(|row| row.is_held_by(token));
+        let row = row.ok_or(StoreError::LeaseLost)?;
         if order.open {
             for other in row
                 .orders

@@ -209,8 +209,8 @@ impl LimitStore for MemoryStore {
 
 #[async_trait]
 impl OrderStore for MemoryStore {
-    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
-        self.state().order_insert(order)
+    async fn order_insert(&self, order: &StoredOrder, token: LeaseToken) -> Result<(), StoreError> {
+        self.state().order_insert(order, token)
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {

@@ -80,6 +80,7 @@ impl State {
             Prunable::HistoryLine => self.prune_lines(until, limit),
             Prunable::Bucket => return full(self.prune_buckets(until, batch.limit), batch.limit),
             Prunable::Slot => self.prune_slots(until),
+            Prunable::OpenOrder => self.close_orders(until),
             Prunable::Challenge => self.prune_challenges(until),
             Prunable::OrderKey => self.prune_order_keys(until, limit),
             Prunable::EndedKey | Prunable::SupersededKey => {
@@ -150,6 +151,19 @@ impl State {
             }
         }
         pruned as u64
+    }
+
+    fn close_orders(&mut self, until: Timestamp) -> u64 {
+        let ended = self.rows.values_mut();
+        let ended = ended.filter(|row| matches!(row.record.phase, Phase::Failed | Phase::Gone));
+        let orders = ended.flat_map(|row| &mut row.orders);
+        let mut closed = 0;
+        for order in orders.filter(|order| order.open && order.created_at <= until) {
+            order.open = false;
+            self.due.end(order.id, order.created_at);
+            closed += 1;
+        }
+        closed
     }
 
     fn prune_challenges(&mut self, until: Timestamp) -> u64 {

@@ -324,7 +324,7 @@ pub(crate) async fn live_directories_are_those_that_served_certificates_come_fro
         let mut record = world.with_due(name, at(0)).await;
         let mut order = crate::world::order(record.id);
         order.directory_url = directory_url.to_owned();
-        world.store.order_insert(&order).await.unwrap();
+        world.place(&order).await;
         let new = certificate(&order, name, at(1));
         world.store.certificate_insert(&new).await.unwrap();
         if name != "d.example" {

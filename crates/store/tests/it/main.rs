@@ -150,6 +150,7 @@ contract! {
             a_domain_has_one_open_order,
             two_workers_that_place_orders_leave_one_open,
             an_order_key_put_twice_keeps_the_first,
+            a_step_that_lost_its_lease_stores_no_order,
             an_orders_challenge_is_replaced_and_withdrawn,
             an_account_is_stored_once_and_then_registered,
         ],
@@ -172,6 +173,7 @@ contract! {
             orders_that_gave_no_certificate_go_thirty_days_after_their_end,
             challenges_of_closed_orders_go_after_a_day,
             tokens_that_are_held_for_longer_than_a_month_go,
+            an_open_order_of_a_record_that_ended_is_closed_and_goes,
             two_processes_that_prune_at_once_delete_each_row_once,
         ],
         renewal_info: [

@@ -2,7 +2,9 @@
 
 use dps_application::ports::store::{StoreError, StoredAccount, StoredChallenge};
 
-use crate::world::{World, at, order, sealed};
+use dps_domain::{DomainId, Phase};
+
+use crate::world::{World, at, order, quiet, sealed};
 
 pub(crate) async fn a_domain_has_one_open_order(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
@@ -20,7 +22,7 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
         Some(second.clone())
     );
     assert!(!world.store.order(first.id).await.unwrap().unwrap().open);
-    world.store.order_insert(&second).await.unwrap();
+    world.place(&second).await;
     assert_eq!(
         world.store.order_open(domain).await.unwrap(),
         Some(second.clone()),
@@ -37,11 +39,14 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
 pub(crate) async fn two_workers_that_place_orders_leave_one_open(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let other = world.open_again().await;
+    let token = world.lease_of(domain).await;
     let mut placed = Vec::new();
     for _ in 0..20 {
         let (mine, theirs) = (order(domain), order(domain));
-        let (first, second) =
-            tokio::join!(world.store.order_insert(&mine), other.order_insert(&theirs));
+        let (first, second) = tokio::join!(
+            world.store.order_insert(&mine, token),
+            other.order_insert(&theirs, token)
+        );
         first.unwrap();
         second.unwrap();
         let open = world.store.order_open(domain).await.unwrap().unwrap();
@@ -53,6 +58,23 @@ pub(crate) async fn two_workers_that_place_orders_leave_one_open(world: World) {
         }
         assert_eq!(open, 1);
     }
+}
+
+pub(crate) async fn a_step_that_lost_its_lease_stores_no_order(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let stale = world.lease_of(domain).await;
+    // Another tenant proved the name meanwhile, say.
+    let mut record = world.read(domain).await;
+    record.phase = Phase::Failed;
+    assert!(world.store.domain_update(quiet(record)).await.unwrap());
+    let late = order(domain);
+    let stored = world.store.order_insert(&late, stale).await;
+    assert!(matches!(stored, Err(StoreError::LeaseLost)), "{stored:?}");
+    assert_eq!(world.store.order(late.id).await.unwrap(), None);
+    assert_eq!(world.store.order_open(domain).await.unwrap(), None);
+    let nobodys = order(DomainId::from_uuid(uuid::Uuid::nil()));
+    let stored = world.store.order_insert(&nobodys, stale).await;
+    assert!(matches!(stored, Err(StoreError::LeaseLost)), "{stored:?}");
 }
 
 pub(crate) async fn an_order_key_put_twice_keeps_the_first(world: World) {

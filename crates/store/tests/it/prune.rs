@@ -245,7 +245,7 @@ pub(crate) async fn orders_that_gave_no_certificate_go_thirty_days_after_their_e
     let replaced = world.with_order(domain).await.id;
     let mut next = order(domain);
     next.created_at = at(200);
-    world.store.order_insert(&next).await.unwrap();
+    world.place(&next).await;
     let there = async |id: OrderId| world.store.order(id).await.unwrap().is_some();
     assert_eq!(world.prune(Prunable::Order, at(99 + 30 * DAY), 10).await, 0);
     assert_eq!(
@@ -264,9 +264,41 @@ pub(crate) async fn orders_that_gave_no_certificate_go_thirty_days_after_their_e
     assert!(!there(replaced).await && there(next.id).await);
     // An order that is stored a second time is open again.
     world.store.order_close(next.id, at(300)).await.unwrap();
-    world.store.order_insert(&next).await.unwrap();
+    world.place(&next).await;
     assert_eq!(world.prune(Prunable::Order, at(999 * DAY), 10).await, 0);
     assert_eq!(world.store.order_open(domain).await.unwrap(), Some(next));
+}
+
+pub(crate) async fn an_open_order_of_a_record_that_ended_is_closed_and_goes(world: World) {
+    let mut orders = vec![];
+    let phases = [Phase::Failed, Phase::Gone, Phase::START];
+    for (name, phase) in ["a.example", "b.example", "c.example"]
+        .into_iter()
+        .zip(&phases)
+    {
+        let domain = world.with_due(name, at(0)).await.id;
+        orders.push(world.with_order(domain).await.id);
+        let mut record = world.read(domain).await;
+        record.phase = phase.clone();
+        assert!(world.store.domain_update(quiet(record)).await.unwrap());
+    }
+    let close = |seconds, limit| world.prune(Prunable::OpenOrder, at(seconds), limit);
+    assert_eq!(close(30 * DAY - 1, 10).await, 0);
+    let batch = world
+        .prune_after(Prunable::OpenOrder, at(30 * DAY), None, 2)
+        .await;
+    let rest = batch.next.as_deref();
+    let rest = world
+        .prune_after(Prunable::OpenOrder, at(30 * DAY), rest, 2)
+        .await;
+    assert_eq!(batch.rows + rest.rows, 2);
+    assert_eq!(close(30 * DAY, 10).await, 0, "each is closed once");
+    assert_eq!(world.prune(Prunable::Order, at(30 * DAY), 10).await, 2);
+    let mut left = vec![];
+    for id in orders {
+        left.extend(world.store.order(id).await.unwrap());
+    }
+    assert!(left.len() == 1 && left[0].open, "{left:?}");
 }
 
 pub(crate) async fn challenges_of_closed_orders_go_after_a_day(world: World) {

@@ -15,7 +15,9 @@ use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
 use dps_domain::retention::{Prunable, Retention};
-use dps_domain::{CertificateId, DomainId, EventKind, Hostname, OrderId, Status, Timestamp};
+use dps_domain::{
+    CertificateId, DomainId, EventKind, Hostname, LeaseToken, OrderId, Phase, Status, Timestamp,
+};
 use dps_simulation::memory_store::{Content, MemoryStore};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -353,8 +355,36 @@ impl World {
     /// An open order of a domain.
     pub(crate) async fn with_order(&self, domain: DomainId) -> StoredOrder {
         let order = order(domain);
-        self.store.order_insert(&order).await.unwrap();
+        self.place(&order).await;
         order
+    }
+
+    /// Stores an order under a lease of its domain, as a step does.
+    pub(crate) async fn place(&self, order: &StoredOrder) {
+        let token = self.lease_of(order.domain_id).await;
+        self.store.order_insert(order, token).await.unwrap();
+        self.store.release(order.domain_id, token).await.unwrap();
+    }
+
+    /// Leases a record, wherever it waits.
+    pub(crate) async fn lease_of(&self, domain: DomainId) -> LeaseToken {
+        let mut record = self.read(domain).await;
+        if record.next_attempt_at.is_none() || record.lane().is_none() {
+            (record.phase, record.next_attempt_at) = (Phase::START, Some(at(0)));
+            assert!(self.store.domain_update(quiet(record)).await.unwrap());
+            record = self.read(domain).await;
+        }
+        let (lane, due) = (record.lane().unwrap(), record.next_attempt_at.unwrap());
+        let mut token = None;
+        for lease in self.acquire_elsewhere(lane, due, 1_000).await {
+            if lease.record.id == domain {
+                token = Some(lease.token);
+            } else {
+                let (id, token) = (lease.record.id, lease.token);
+                self.store.release(id, token).await.unwrap();
+            }
+        }
+        token.expect("the record is not leased")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Orders and their challenges (RFC 8555 §7.1.3).
 
 use async_trait::async_trait;
-use dps_domain::{DomainId, OrderId, Timestamp};
+use dps_domain::{DomainId, LeaseToken, OrderId, Timestamp};
 
 use super::error::StoreError;
 use crate::ports::vault::SealedSecret;
@@ -41,8 +41,9 @@ pub struct StoredChallenge {
 /// Orders and their challenges (RFC 8555 §7.1.3).
 #[async_trait]
 pub trait OrderStore: Send + Sync {
-    /// Stores a new order, unless it is stored already; it becomes the domain's only open one.
-    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError>;
+    /// Stores a new order of a domain that the caller holds, unless it is stored already. It
+    /// becomes the domain's only open one. `LeaseLost` if the token is stale.
+    async fn order_insert(&self, order: &StoredOrder, token: LeaseToken) -> Result<(), StoreError>;
 
     /// One order.
     async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError>;
