@@ -17,6 +17,7 @@ mod place_order;
 mod probe_http;
 mod recheck;
 mod replacement;
+mod revoke;
 mod settle_fault;
 mod undeploy;
 mod validate;
@@ -71,7 +72,12 @@ pub async fn step(
 
 /// The large steps are boxed, so that the many small ones take little room.
 async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
-    match next_action(&context.record.phase, context.service.now()) {
+    let record = context.record;
+    match next_action(
+        &record.phase,
+        record.revocation.as_ref(),
+        context.service.now(),
+    ) {
         Action::CheckDns => check_dns::check_dns(context).await,
         Action::ProbeHttp => Box::pin(probe_http::probe_http(context)).await,
         Action::PlaceOrder => Box::pin(place_order::place_order(context)).await,
@@ -81,6 +87,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
         Action::Expire(serving) => Box::pin(expire::expire(context, serving)).await,
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
+        Action::Revoke => Box::pin(revoke::revoke(context)).await,
         Action::Recheck { renew_at } => recheck::recheck(context, renew_at).await,
         Action::Idle | Action::Forget => {
             let failure = Failure::Internal {

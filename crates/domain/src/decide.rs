@@ -1,6 +1,7 @@
 //! The next action for a record: a pure function of its state and the time.
 
 use crate::phase::{Issuance, Next, Phase};
+use crate::record::Revocation;
 use crate::{CertificateId, OrderId, Timestamp};
 
 /// One step of work.
@@ -29,6 +30,8 @@ pub enum Action {
     Expire(CertificateId),
     /// Remove the domain from every edge.
     Undeploy,
+    /// Revoke the certificates of a domain that ended.
+    Revoke,
     /// Forget the record after its quarantine.
     Forget,
     /// Nothing until a retry is requested.
@@ -37,7 +40,7 @@ pub enum Action {
 
 impl Action {
     /// The names of all actions, in the order of [`Self::index`].
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "check_dns",
         "probe_http",
         "place_order",
@@ -48,6 +51,7 @@ impl Action {
         "recheck",
         "expire",
         "undeploy",
+        "revoke",
         "forget",
         "idle",
     ];
@@ -65,8 +69,9 @@ impl Action {
             Self::Recheck { .. } => 7,
             Self::Expire(_) => 8,
             Self::Undeploy => 9,
-            Self::Forget => 10,
-            Self::Idle => 11,
+            Self::Revoke => 10,
+            Self::Forget => 11,
+            Self::Idle => 12,
         }
     }
 
@@ -76,8 +81,12 @@ impl Action {
     }
 }
 
-/// Returns the next action from the stored phase and the time, without I/O, clock or randomness.
-pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
+/// Returns the next action from the stored phase, revocation and time, without I/O, clock or
+/// randomness.
+pub fn next_action(phase: &Phase, revocation: Option<&Revocation>, now: Timestamp) -> Action {
+    if revocation.is_some_and(|revocation| !revocation.is_over(now)) {
+        return Action::Revoke;
+    }
     match phase {
         Phase::Live {
             serving, not_after, ..
@@ -128,10 +137,10 @@ mod tests {
             next: Next::At(at),
         };
         assert_eq!(
-            next_action(&live, Timestamp::from_unix_seconds(99)),
+            next_action(&live, None, Timestamp::from_unix_seconds(99)),
             Action::Recheck { renew_at: at }
         );
-        assert_eq!(next_action(&live, at), Action::BeginRenewal);
+        assert_eq!(next_action(&live, None, at), Action::BeginRenewal);
     }
 
     #[test]
@@ -151,15 +160,21 @@ mod tests {
                 dns: DnsState::Here,
                 next,
             };
-            assert_eq!(next_action(&live, end), Action::Expire(serving));
+            assert_eq!(next_action(&live, None, end), Action::Expire(serving));
             let expired = live.apply(crate::Event::CertificateEnded).unwrap();
-            assert_ne!(next_action(&expired, end), Action::Expire(serving));
+            assert_ne!(next_action(&expired, None, end), Action::Expire(serving));
         }
     }
 
     #[test]
     fn a_failed_domain_is_idle_and_a_removed_one_is_forgotten() {
-        assert_eq!(next_action(&Phase::Failed, Timestamp::EPOCH), Action::Idle);
-        assert_eq!(next_action(&Phase::Gone, Timestamp::EPOCH), Action::Forget);
+        assert_eq!(
+            next_action(&Phase::Failed, None, Timestamp::EPOCH),
+            Action::Idle
+        );
+        assert_eq!(
+            next_action(&Phase::Gone, None, Timestamp::EPOCH),
+            Action::Forget
+        );
     }
 }

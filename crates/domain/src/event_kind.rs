@@ -102,6 +102,12 @@ kinds! {
     RecheckInconclusive => "recheck.inconclusive",
     /// The certificate expired and the domain has no other.
     CertificateEnded => "certificate.ended",
+    /// The CA revoked the certificates of a domain that ended.
+    CertificateRevoked => "certificate.revoked",
+    /// The CA did not revoke a certificate; it is tried again.
+    RevocationFailed => "revocation.failed",
+    /// A certificate of a domain that ended stays valid until its end.
+    RevocationGivenUp => "revocation.given_up",
     /// Our own machine failed a step; it is tried again.
     MachineFailed => "machine.failed",
     /// The Cabinet does not know the domain.

@@ -32,7 +32,7 @@ pub enum Lane {
     /// `RecheckWorker`: checks at intervals whether a live domain still points at us.
     Recheck,
     /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate
-    /// has ended.
+    /// has ended. Certificates of domains that ended are revoked here.
     Removal,
 }
 
@@ -95,12 +95,17 @@ pub struct LaneInputs<'a> {
     pub last_failure: Option<&'a Failure>,
     /// From when on the renewal is urgent; `None` while no certificate is served.
     pub urgent_from: Option<Timestamp>,
+    /// Whether the certificates of a domain that ended are to be revoked.
+    pub revokes: bool,
 }
 
 impl LaneInputs<'_> {
     /// The lane in which the record waits for a step at the moment `due`. `None`: nothing to do
     /// before a retry is requested.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
+        if self.revokes {
+            return Some(Lane::Removal);
+        }
         let usual = usual_lane(self.phase)?;
         if matches!(self.phase, Phase::Live { not_after, .. } if *not_after <= due) {
             return Some(Lane::Removal);
@@ -202,6 +207,7 @@ mod tests {
             failed_validations: 0,
             last_failure: None,
             urgent_from: None,
+            revokes: false,
         }
     }
 
@@ -335,6 +341,11 @@ mod tests {
     fn what_nobody_works_at_has_no_lane() {
         assert_eq!(fresh(&Phase::Failed).lane(NOW), None);
         assert_eq!(fresh(&Phase::Leaving).lane(NOW), Some(Lane::Removal));
+        let revoking = LaneInputs {
+            revokes: true,
+            ..fresh(&Phase::Failed)
+        };
+        assert_eq!(revoking.lane(NOW), Some(Lane::Removal));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum Outcome {
         /// The word for the history.
         kind: EventKind,
     },
+    /// A step of the revocation of an ended domain's certificates.
+    Revocation(RevocationStep),
     /// Something of the catalogue.
     Failed {
         /// The entry of the catalogue.
@@ -46,6 +48,27 @@ impl Outcome {
     pub const fn failed(failure: Failure, then: Then) -> Self {
         Self::Failed { failure, then }
     }
+}
+
+/// The result of a step that revokes certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevocationStep {
+    /// Nothing is left to revoke.
+    Done {
+        /// Serials of the certificates that the CA revoked, now or in a step before this one.
+        revoked: Vec<String>,
+        /// Serials of those that only another CA can revoke.
+        of_another_ca: Vec<String>,
+    },
+    /// An edge may still present a certificate.
+    TooEarly,
+    /// The CA did not carry out the request.
+    Refused {
+        /// The error.
+        detail: String,
+        /// When to come again, if the CA said so.
+        until: Option<Timestamp>,
+    },
 }
 
 /// The findings of a step besides its outcome.

@@ -170,6 +170,8 @@ pub struct Policy {
     pub shares: Shares,
     /// How long the record of a removed domain is kept.
     pub quarantine: Duration,
+    /// Whether the certificates of a domain that ended are revoked.
+    pub revoke_ended: bool,
     /// The polling of the Cabinet by status.
     pub intake_interval: Duration,
     /// Between two comparisons of all domains with the Cabinet.
@@ -242,6 +244,7 @@ impl Default for Policy {
                 chronic: 10,
             },
             quarantine: 30 * DAY,
+            revoke_ended: false,
             intake_interval: soon,
             resync_interval: 6 * HOUR,
             missing_grace: 30 * DAY,

@@ -14,6 +14,7 @@ pub mod renewal;
 pub mod report;
 #[cfg(test)]
 mod retry_tests;
+pub mod revocation;
 pub mod settle;
 #[cfg(test)]
 mod test_record;
@@ -26,6 +27,7 @@ use crate::{DomainId, Failure, Hostname, OrderGate, Ownership, Phase, Timestamp}
 
 pub use event::DomainEvent;
 pub use report::StatusReport;
+pub use revocation::Revocation;
 pub use waits::longest_wait;
 
 /// The work record of one custom domain.
@@ -59,6 +61,8 @@ pub struct DomainRecord {
     pub last_failure: Option<Failure>,
     /// The tenant's ownership of the hostname.
     pub ownership: Ownership,
+    /// The revocation of its certificates, once it has ended; `None` if there is none to do.
+    pub revocation: Option<Revocation>,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
     /// Counts writes of this record; guards a write from outside a lease.
@@ -94,6 +98,7 @@ impl DomainRecord {
             urgent_from: None,
             last_failure: None,
             ownership: Ownership::Open,
+            revocation: None,
             cabinet_version,
             revision: 0,
             created_at: now,
@@ -110,6 +115,7 @@ impl DomainRecord {
             failed_validations: self.failed_validations,
             last_failure: self.last_failure.as_ref(),
             urgent_from: self.urgent_from,
+            revokes: self.revocation.is_some(),
         };
         inputs.lane(due.max(self.updated_at))
     }

@@ -4,7 +4,7 @@ use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::retention::SUPERSEDED_CERTIFICATES;
-use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
+use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
 
 use crate::domains::lock::lock_in_tx;
 use crate::orders::{complete_in_tx, end_in_tx};
@@ -35,6 +35,9 @@ statements! {
          ORDER BY kept.generation DESC LIMIT $4) RETURNING order_id, created_at",
     );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
+    SELECT_VALID = Sql::both(concat!(
+        "SELECT ", columns!(), " FROM certificates WHERE domain_id = $1 AND not_after > $2 ORDER BY generation DESC LIMIT $3",
+    ));
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
     GENERATION_HELD = Sql::both(
         "SELECT (SELECT MAX(generation) FROM certificates WHERE hostname = custom_domains.hostname \
@@ -167,6 +170,18 @@ pub(crate) async fn by_id(
         .as_ref()
         .map(read)
         .transpose()
+}
+
+pub(crate) async fn valid(
+    database: &Database,
+    domain: DomainId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<StoredCertificate>, StoreError> {
+    let mut session = database.read("read a domain's certificates").await?;
+    let args = args![domain, now, limit];
+    let rows = session.fetch_all(SELECT_VALID, args).await?;
+    rows.iter().map(read).collect()
 }
 
 pub(crate) async fn generation_held(

@@ -15,11 +15,11 @@ use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args};
 use crate::json::to_json;
 use crate::sql::{Database, Sql, args, statements};
 
-/// Whether an update may keep a running lease: the record is at the CA (`$27`), and phase and
+/// Whether an update may keep a running lease: the record is at the CA (`$28`), and phase and
 /// target stay the same. Otherwise a second worker would place a second order.
 macro_rules! keeps_lease {
     () => {
-        "$27 AND phase = $6 AND cname_target = $5"
+        "$28 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -27,10 +27,10 @@ statements! {
     INSERT = Sql::both(concat!(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, status, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, failure_code, actor, hostname_reversed, \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, failure_code, actor, hostname_reversed, revocation, \
          hostname, created_at, status_since, revision) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25, $26, $15, 1) \
+         $23, $24, $25, $26, $27, $15, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -42,7 +42,7 @@ statements! {
          OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT $5",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET tenant_id = $3, hostname = $25, cabinet_version = $26, ", assignments!(),
+        "UPDATE custom_domains SET tenant_id = $3, hostname = $26, cabinet_version = $27, ", assignments!(),
         ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",

@@ -30,6 +30,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     31 "0031" "fewer_index_entries",
     32 "0032" "fleet_view",
     33 "0033" "renewal_information_age",
+    34 "0034" "revocations",
 );
 
 #[cfg(test)]

@@ -261,6 +261,15 @@ impl IssuedStore for Store {
         certificates::by_id(&self.database, id).await
     }
 
+    async fn certificates_valid(
+        &self,
+        domain: DomainId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredCertificate>, StoreError> {
+        certificates::valid(&self.database, domain, now, limit).await
+    }
+
     async fn generation_held(
         &self,
         domain: DomainId,

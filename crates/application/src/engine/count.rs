@@ -80,7 +80,7 @@ fn result_of(phase: &Phase, outcome: &Outcome) -> Option<bool> {
             ..
         } => None,
         Outcome::Failed { .. } => issuance.is_at_ca().then_some(false),
-        Outcome::Confirmed { .. } | Outcome::Waiting { .. } => None,
+        Outcome::Confirmed { .. } | Outcome::Waiting { .. } | Outcome::Revocation(_) => None,
     }
 }
 

@@ -217,7 +217,7 @@ async fn make_step(
 ) -> Option<FinishedStep> {
     let started = Instant::now();
     let record = lease.record;
-    let action = next_action(&record.phase, service.now());
+    let action = next_action(&record.phase, record.revocation.as_ref(), service.now());
     if action == Action::Forget {
         forget(service, &record, lease.token).await;
         return None;
@@ -248,7 +248,7 @@ async fn make_step(
         .ok()?;
     Some(FinishedStep {
         token: lease.token,
-        log_level: log_level(&record, write.record()),
+        log_level: log_level(&record, &write),
         write,
     })
 }

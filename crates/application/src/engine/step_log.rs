@@ -2,7 +2,7 @@
 
 use dps_domain::failure::Actor;
 use dps_domain::lane::Lane;
-use dps_domain::{Failure, FailureCode, bounds, with_causes};
+use dps_domain::{EventKind, Failure, FailureCode, bounds, with_causes};
 use tracing::Level;
 
 use crate::ports::store::{DomainRecord, RecordWrite, StoreError};
@@ -33,7 +33,13 @@ pub(super) fn log_recorded<T>(
 
 /// Returns the log level of an outcome: DEBUG if nothing changed, WARN if an operator must act,
 /// else INFO.
-pub(super) fn log_level(before: &DomainRecord, after: &DomainRecord) -> Level {
+pub(super) fn log_level(before: &DomainRecord, write: &RecordWrite) -> Level {
+    match write.event.as_ref().map(|event| event.kind) {
+        Some(EventKind::RevocationGivenUp) => return Level::WARN,
+        Some(EventKind::RevocationFailed | EventKind::CertificateRevoked) => return Level::INFO,
+        Some(_) | None => {}
+    }
+    let after = write.record();
     let failure = |record: &DomainRecord| record.last_failure.as_ref().map(failure_identity);
     let says_the_same = before.phase == after.phase && failure(before) == failure(after);
     match &after.last_failure {
@@ -127,7 +133,8 @@ mod tests {
             (&fresh, &ours, Level::WARN),
             (&ours, &ours, Level::DEBUG),
         ] {
-            assert_eq!(log_level(before, after), expected, "{before:?} {after:?}");
+            let write = RecordWrite::unchecked(after.clone());
+            assert_eq!(log_level(before, &write), expected, "{before:?} {after:?}");
         }
     }
 }

@@ -420,6 +420,10 @@ pub trait CertificateAuthority: Send + Sync {
 
     /// The certificate chain of a valid order, PEM (RFC 8555 §7.4.2).
     async fn certificate(&self, account: &Account, order_url: &str) -> Result<String, CaError>;
+
+    /// Revokes the first certificate of a chain (PEM) because its domain ended: reason
+    /// `cessationOfOperation` (RFC 8555 §7.6). Succeeds as well if it is revoked already.
+    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError>;
 }
 
 #[cfg(test)]

@@ -178,6 +178,16 @@ pub(super) async fn all_work(service: &Service) -> bool {
     !edges.is_empty() && join_all(checks).await.iter().all(Result::is_ok)
 }
 
+/// Whether an edge of the fleet is unreachable, so that it may present anything.
+pub(super) async fn one_is_unreachable(service: &Service) -> Result<bool, StoreError> {
+    let (now, grace) = (service.now(), service.policy.unreachable_grace);
+    let known = service.store.edges().await?;
+    let mut of_fleet = known.iter().filter(|edge| {
+        edge.approved_at.is_some() && now.since(edge.listed_at) < fleet::FORGOTTEN_AFTER
+    });
+    Ok(of_fleet.any(|edge| !edge.reachability.is_live(now, grace)))
+}
+
 /// The edges of a step's calls.
 struct EdgePartition {
     called: Edges,

@@ -92,6 +92,8 @@ struct Traffic {
     polls: usize,
     /// The certificates that were asked about.
     asked: Vec<String>,
+    /// Requests to revoke a certificate.
+    revocations: usize,
 }
 
 /// The CA of a story.
@@ -214,6 +216,11 @@ impl WatchedCa {
     pub(crate) fn orders_for(&self, host: &str) -> usize {
         let is_for = |order: &&Placed| order.host == host;
         self.traffic(|traffic| traffic.orders.iter().filter(is_for).count())
+    }
+
+    /// How often the revocation of a certificate was requested.
+    pub(crate) fn revocations(&self) -> usize {
+        self.traffic(|traffic| traffic.revocations)
     }
 
     /// How many orders were placed.
@@ -442,5 +449,11 @@ impl CertificateAuthority for WatchedCa {
             return Ok(leaf.to_text());
         }
         Ok(chain)
+    }
+
+    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError> {
+        self.traffic(|traffic| traffic.revocations += 1);
+        self.error()?;
+        self.port.revoke(account, chain_pem).await
     }
 }

@@ -23,7 +23,7 @@ use super::world::{GRACE, HOST, LEASE, World};
 const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// A check of the edges, and the comparisons that are due and come to an end.
-async fn check_edges(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
+pub(super) async fn check_edges(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
     watch.check_edges(&world.service).await.unwrap();
     let mut compared = Vec::new();
     for edge in world.service.fleet.members().iter() {

@@ -19,6 +19,7 @@ mod ownership;
 mod pruning;
 mod renewal_information;
 mod resync;
+mod revocation;
 mod stories;
 mod timeline;
 mod world;

@@ -17,7 +17,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A domain that the Cabinet has of a tenant, taken in.
-async fn claim(world: &World, number: u128, tenant: &str) {
+pub(super) async fn claim(world: &World, number: u128, tenant: &str) {
     world.cabinet.add(number, HOST);
     world
         .cabinet
@@ -35,16 +35,16 @@ async fn phase_and_code(world: &World, number: u128) -> (Phase, Option<FailureCo
     (record.phase, code)
 }
 
-async fn status(world: &World, number: u128) -> Status {
+pub(super) async fn status(world: &World, number: u128) -> Status {
     phase_and_code(world, number).await.0.status()
 }
 
-async fn kinds(world: &World, number: u128) -> Vec<EventKind> {
+pub(super) async fn kinds(world: &World, number: u128) -> Vec<EventKind> {
     let events = world.service.store.events(id(number), 50).await.unwrap();
     events.into_iter().map(|event| event.kind).collect()
 }
 
-async fn remove(world: &World, number: u128) {
+pub(super) async fn remove(world: &World, number: u128) {
     world.cabinet.edit(id(number), |domain| {
         domain.status = Some(Status::PendingRemoval);
         domain.version += 1;
@@ -56,7 +56,7 @@ async fn remove(world: &World, number: u128) {
     world.settle().await;
 }
 
-async fn check_again(world: &World) {
+pub(super) async fn check_again(world: &World) {
     world.advance(2 * HOUR);
     world.settle().await;
 }

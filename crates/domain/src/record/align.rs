@@ -253,6 +253,7 @@ fn restart(record: &mut DomainRecord, now: Timestamp) {
     record.next_attempt_at = Some(now);
     record.pending_since = now;
     record.last_failure = None;
+    record.revocation = None;
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::report::current_report;
-use super::{DomainEvent, DomainRecord, RecordWrite};
+use super::{DomainEvent, DomainRecord, RecordWrite, revocation};
 use crate::policy::Policy;
 use crate::{Event, EventKind, Failure, IllegalTransition, Ownership, Timestamp};
 
@@ -17,7 +17,7 @@ pub fn superseded(
     now: Timestamp,
     replica: &str,
 ) -> Result<RecordWrite, IllegalTransition> {
-    let record = DomainRecord {
+    let mut record = DomainRecord {
         phase: before.phase.clone().apply(Event::ClaimLost)?,
         ownership: Ownership::Open,
         next_attempt_at: None,
@@ -26,6 +26,7 @@ pub fn superseded(
         updated_at: now,
         ..before.clone()
     };
+    revocation::begin(&mut record, before, policy, now);
     let detail = json!({ "winner": winner.id, "from": before.phase.name() });
     let event = DomainEvent::of(&record, EventKind::ClaimSuperseded, detail, replica);
     // The Cabinet knows nothing of the record that takes an old name down.

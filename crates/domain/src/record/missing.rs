@@ -29,6 +29,7 @@ pub fn take_down(
         phase: before.phase.clone().apply(Event::RemovalRequested)?,
         attempt: 0,
         next_attempt_at: Some(now),
+        revocation: None,
         updated_at: now,
         ..before.clone()
     };

@@ -47,6 +47,7 @@ pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
             record.phase = Phase::START;
             record.ownership = before.ownership.clone().without_proof();
             record.pending_since = now;
+            record.revocation = None;
         }
         Phase::Gone => return Err(Refused::NotWaiting("it was removed")),
     }

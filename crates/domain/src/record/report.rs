@@ -65,13 +65,18 @@ pub(super) fn report(
 /// The time of the next attempt to report. A queued record is due all the while, so that tenants
 /// take turns; reported is the probable time of its turn.
 fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
+    // The Cabinet is not told of a revocation.
+    let due = match record.revocation {
+        Some(revocation) => revocation.then(),
+        None => record.next_attempt_at,
+    };
     let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
     match record.last_failure.as_ref() {
         Some(Failure::AcmeRateLimited {
             until: Some(at), ..
         }) if queued => Some(*at),
-        Some(_) => record.next_attempt_at,
-        None => record.next_attempt_at.filter(|_| is_waiting(record)),
+        Some(_) => due,
+        None => due.filter(|_| is_waiting(record)),
     }
 }
 

@@ -11,7 +11,7 @@ use self::failed::fail;
 use super::ledger::OrderLimits;
 use super::report::report;
 use super::waits::{by_the_certificates_end, due_after_progress, in_time};
-use super::{DomainEvent, DomainRecord, RecordWrite};
+use super::{DomainEvent, DomainRecord, RecordWrite, revocation};
 use crate::outcome::{Findings, Outcome};
 use crate::policy::Policy;
 use crate::renewal::info::RenewalInfo;
@@ -43,6 +43,18 @@ pub struct SettleContext<'a> {
 /// The record's next state, the report for the Cabinet if there is something to report, and the
 /// line of its history.
 pub fn settle(
+    before: &DomainRecord,
+    outcome: Outcome,
+    findings: Findings,
+    context: &SettleContext<'_>,
+) -> Result<RecordWrite, IllegalTransition> {
+    match before.revocation {
+        Some(pending) => revocation::settle(before, pending, outcome, findings, context),
+        None => settle_phase(before, outcome, findings, context),
+    }
+}
+
+fn settle_phase(
     before: &DomainRecord,
     outcome: Outcome,
     mut findings: Findings,
@@ -127,6 +139,7 @@ pub fn settle(
             record.next_attempt_at = Some(due);
             (kind, json!({ "until": due }), None)
         }
+        Outcome::Revocation(step) => return Err(revocation::illegal(before, &step)),
         Outcome::Failed { failure, then } => {
             let failure = bounds::failure(&failure).into_owned();
             let instruction = instruction(&mut findings, context);
@@ -140,6 +153,7 @@ pub fn settle(
         }
     };
     record.next_attempt_at = by_the_certificates_end(&record, context.now);
+    revocation::begin(&mut record, before, context.policy, context.now);
     let info = first_renewal_info(before, &record, context);
     let report = report(before, &record, message, context.policy);
     let detail = with_evidence(detail, findings.evidence);
@@ -198,7 +212,7 @@ fn first_renewal_info(
 }
 
 /// Returns the detail with the evidence beside it. No field of the detail is replaced.
-fn with_evidence(mut detail: Value, evidence: Map<String, Value>) -> Value {
+pub(super) fn with_evidence(mut detail: Value, evidence: Map<String, Value>) -> Value {
     if let Value::Object(fields) = &mut detail {
         for (name, value) in evidence {
             fields.entry(name).or_insert(value);

@@ -14,8 +14,11 @@ use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::Hostname;
 use dps_x509::CertificateKey;
-use instant_acme::{ChallengeStatus, Error, Identifier, NewOrder, OrderStatus};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use instant_acme::{
+    ChallengeStatus, Error, Identifier, NewOrder, OrderStatus, RevocationReason, RevocationRequest,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use secrecy::SecretString;
 use tracing::info;
 
@@ -317,7 +320,32 @@ impl CertificateAuthority for AcmeAuthority {
         let (chain, _) = self.call(Subject::Order, fetch).await?;
         chain
     }
+
+    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError> {
+        let leaf = CertificateDer::from_pem_slice(chain_pem.as_bytes());
+        let leaf = leaf.map_err(|fault| CaError::Malformed {
+            kind: "unsent".to_owned(),
+            detail: format!("the stored certificate cannot be read: {fault}"),
+        })?;
+        let open = self.open(account).await?;
+        let revoke = || async {
+            let request = RevocationRequest {
+                certificate: &leaf,
+                reason: Some(RevocationReason::CessationOfOperation),
+            };
+            match open.revoke(&request).await {
+                // A run that did not live to record it revoked it.
+                Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(ALREADY_REVOKED) => {
+                    Ok(())
+                }
+                result => result,
+            }
+        };
+        self.call(Subject::Order, revoke).await.map(|((), _)| ())
+    }
 }
+
+const ALREADY_REVOKED: &str = "urn:ietf:params:acme:error:alreadyRevoked";
 
 const NO_AUTHORIZATION: &str = "the order has no authorization";
 

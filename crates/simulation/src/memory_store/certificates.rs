@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, DomainId, OrderId};
+use dps_domain::{CertificateId, DomainId, OrderId, Timestamp};
 
 use super::{State, no_such_record};
 
@@ -87,6 +87,21 @@ impl State {
         row.certificates
             .iter()
             .find(|stored| stored.certificate.id == id)
+    }
+
+    pub(super) fn certificates_valid(
+        &self,
+        domain: DomainId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Vec<StoredCertificate> {
+        let all = self.rows.get(&domain).into_iter();
+        let all = all.flat_map(|row| &row.certificates);
+        let valid = all.filter(|stored| stored.certificate.details.not_after > now);
+        let mut valid: Vec<StoredCertificate> = valid.cloned().collect();
+        valid.sort_by_key(|stored| std::cmp::Reverse(stored.generation));
+        valid.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        valid
     }
 
     pub(super) fn certificate_of_order(&self, order: OrderId) -> Option<&StoredCertificate> {

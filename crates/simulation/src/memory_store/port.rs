@@ -264,6 +264,15 @@ impl IssuedStore for MemoryStore {
         Ok(self.state().certificate(id).cloned())
     }
 
+    async fn certificates_valid(
+        &self,
+        domain: DomainId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredCertificate>, StoreError> {
+        Ok(self.state().certificates_valid(domain, now, limit))
+    }
+
     async fn generation_held(
         &self,
         domain: DomainId,

@@ -6,7 +6,7 @@ mod orders;
 pub mod port;
 mod revocation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -118,6 +118,8 @@ struct State {
     /// How often each limit was the reason to refuse.
     refusals: BTreeMap<String, u64>,
     revocation: Option<Revoked>,
+    /// Serials of the certificates that were revoked by request.
+    revoked_by_request: BTreeSet<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -201,6 +203,7 @@ impl CaModel {
                 unfetched: BTreeMap::new(),
                 refusals: BTreeMap::new(),
                 revocation: None,
+                revoked_by_request: BTreeSet::new(),
             }),
         }
     }

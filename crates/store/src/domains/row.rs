@@ -15,7 +15,7 @@ pub(crate) const TABLE: &str = "custom_domains";
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
-         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, ownership, cabinet_version, revision, \
+         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, ownership, revocation, cabinet_version, revision, \
          created_at, updated_at"
     };
 }
@@ -32,7 +32,7 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// The columns that every write of a whole record sets, from `$3` to `$24`. A record of a first
+/// The columns that every write of a whole record sets, from `$3` to `$25`. A record of a first
 /// queue stays there while it stays in its lane. It is one of at most
 /// [`FEW`](dps_domain::shard::FEW), so the others are not counted again.
 ///
@@ -45,7 +45,7 @@ macro_rules! assignments {
          hostname_reversed = $24, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
-         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revision = revision + 1, \
+         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revocation = $25, revision = revision + 1, \
          tenant_shard = CASE WHEN tenant_shard < 64 AND lane = $7 AND tenant_id = $3 THEN CAST($16 AS BIGINT) ELSE ",
             crate::domains::row::queue!(),
             " END",
@@ -116,6 +116,7 @@ pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: R
         state.code_text(),
         state.actor_text(),
         record.hostname.reversed(),
+        record.revocation.as_ref().map(to_json),
     ]
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,
         ownership: fields.json_if_any("ownership")?.unwrap_or_default(),
+        revocation: fields.json_if_any("revocation")?,
         cabinet_version: fields.count("cabinet_version")?,
         revision: fields.get("revision")?,
         created_at: fields.at("created_at")?,

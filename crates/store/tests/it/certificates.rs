@@ -85,6 +85,24 @@ pub(crate) async fn two_workers_that_store_one_orders_certificate_agree(world: W
     }
 }
 
+pub(crate) async fn the_valid_certificates_of_a_domain_are_read_the_newest_first(world: World) {
+    let ours = world.with_due("shop.example", at(0)).await.id;
+    let theirs = world.with_due("shop.example", at(0)).await.id;
+    let (first, _) = stored(&world, ours, "shop.example", 100).await;
+    let (second, _) = stored(&world, ours, "shop.example", 200).await;
+    stored(&world, theirs, "shop.example", 300).await;
+    let valid = async |now, limit| {
+        let valid = world.store.certificates_valid(ours, now, limit).await;
+        let valid = valid.unwrap().into_iter();
+        valid
+            .map(|stored| stored.certificate.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(valid(at(0), 10).await, [second.id, first.id]);
+    assert_eq!(valid(at(0), 1).await, [second.id]);
+    assert_eq!(valid(first.details.not_after, 10).await, [second.id]);
+}
+
 pub(crate) async fn the_newest_generation_of_a_domain_is_read_under_its_lease(world: World) {
     let (ours, theirs) = (
         world.with_due("shop.example", at(0)).await.id,

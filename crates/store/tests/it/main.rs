@@ -63,6 +63,7 @@ contract! {
     port: {
         records: [
             a_record_comes_back_as_it_was_written,
+            a_revocation_comes_back_with_its_record_and_waits_in_its_lane,
             an_id_is_inserted_once,
             many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once,
             an_update_needs_the_revision_that_was_read,
@@ -149,8 +150,8 @@ contract! {
         orders: [
             a_domain_has_one_open_order,
             two_workers_that_place_orders_leave_one_open,
-            an_order_key_put_twice_keeps_the_first,
             a_step_that_lost_its_lease_stores_no_order,
+            an_order_key_put_twice_keeps_the_first,
             an_orders_challenge_is_replaced_and_withdrawn,
             an_account_is_stored_once_and_then_registered,
         ],
@@ -159,6 +160,7 @@ contract! {
             two_workers_that_store_one_orders_certificate_agree,
             a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
             the_generation_grows_when_the_clock_goes_back,
+            the_valid_certificates_of_a_domain_are_read_the_newest_first,
             the_newest_generation_of_a_domain_is_read_under_its_lease,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
             a_stored_certificate_erases_its_orders_key,
@@ -171,9 +173,9 @@ contract! {
             the_key_of_a_certificate_that_ended_is_erased_whatever_edges_present,
             the_key_of_an_abandoned_order_is_erased_after_a_day_unless_a_record_names_it,
             orders_that_gave_no_certificate_go_thirty_days_after_their_end,
+            an_open_order_of_a_record_that_ended_is_closed_and_goes,
             challenges_of_closed_orders_go_after_a_day,
             tokens_that_are_held_for_longer_than_a_month_go,
-            an_open_order_of_a_record_that_ended_is_closed_and_goes,
             two_processes_that_prune_at_once_delete_each_row_once,
         ],
         renewal_info: [

@@ -2,7 +2,7 @@
 
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::fleet_view::ListRequest;
-use dps_application::ports::store::{RecordWrite, StoreError};
+use dps_application::ports::store::{DomainRecord, RecordWrite, StoreError};
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_domain::phase::Lane;
 use dps_domain::retention::Prunable;
@@ -40,6 +40,29 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
         assert!(world.store.domain_update(quiet(record)).await.unwrap());
         assert_eq!(world.read(written.id).await.order_gate, gate);
     }
+}
+
+pub(crate) async fn a_revocation_comes_back_with_its_record_and_waits_in_its_lane(world: World) {
+    let revocation = serde_json::from_str(r#"{"tries":2,"then":"2100-01-01T00:00:00Z"}"#).unwrap();
+    let record = DomainRecord {
+        phase: Phase::Failed,
+        next_attempt_at: Some(at(0)),
+        revocation: Some(revocation),
+        ..record("shop.example")
+    };
+    world.insert(&record).await;
+    assert_eq!(world.read(record.id).await.revocation, record.revocation);
+    let leases = world.acquire_in(Lane::Removal, at(1), 1).await;
+    assert_eq!(leases[0].record.revocation, record.revocation);
+    let without = DomainRecord {
+        revocation: None,
+        next_attempt_at: None,
+        ..leases[0].record.clone()
+    };
+    let written = world.store.complete(leases[0].token, quiet(without)).await;
+    written.unwrap();
+    assert_eq!(world.read(record.id).await.revocation, None);
+    assert!(world.acquire_in(Lane::Removal, at(99), 1).await.is_empty());
 }
 
 pub(crate) async fn an_id_is_inserted_once(world: World) {

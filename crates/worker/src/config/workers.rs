@@ -104,6 +104,7 @@ impl Workers {
             intake_interval: self.intake.interval.get(),
             resync_interval: self.intake.resync_interval.get(),
             missing_grace: self.intake.missing_grace.get(),
+            revoke_ended: self.removal.revoke_certificates,
             removal_brake_percent: self.removal.brake_percent,
             give_up_after: dns.give_up_after.get(),
             moved: self.recheck.moved(),

@@ -28,6 +28,7 @@ mod pki;
 mod proxied;
 mod renewal;
 mod resync;
+mod revocation;
 mod secrets;
 mod shipped_haproxy;
 mod signals;

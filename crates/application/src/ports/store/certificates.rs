@@ -63,6 +63,14 @@ pub trait IssuedStore: Send + Sync {
     async fn certificate(&self, id: CertificateId)
     -> Result<Option<StoredCertificate>, StoreError>;
 
+    /// Up to `limit` certificates of a domain that are valid after `now`, the newest first.
+    async fn certificates_valid(
+        &self,
+        domain: DomainId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredCertificate>, StoreError>;
+
     /// The newest generation among the certificates of a domain that the caller holds, for the name
     /// that it has; `None` without any. Of a [take-down](DomainId::take_down), the newest of the
     /// name. `LeaseLost` if the token is stale.

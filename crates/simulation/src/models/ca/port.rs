@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use super::order::Stage;
 use super::orders::http_01;
 use super::{CaModel, Suggestions, account_url};
-use crate::models::pki::read_ari_id;
+use crate::models::pki::{Leaf, read_ari_id};
 use crate::time::since;
 
 /// `Retry-After` of the 503 to polls while renewal information is throttled.
@@ -170,6 +170,19 @@ impl CertificateAuthority for CaPort {
                 };
                 state.unfetched.remove(&serial);
                 Ok(chain)
+            })
+            .await
+    }
+
+    async fn revoke(&self, _: &Account, chain_pem: &str) -> Result<(), CaError> {
+        self.0
+            .call(|state| {
+                let leaf = Leaf::read(chain_pem).ok_or_else(|| CaError::Malformed {
+                    kind: "malformed".into(),
+                    detail: "not a certificate".into(),
+                })?;
+                state.revoked_by_request.insert(leaf.serial);
+                Ok(())
             })
             .await
     }

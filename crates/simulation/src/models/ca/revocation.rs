@@ -1,4 +1,4 @@
-//! A mass revocation, and how fast the revoked certificates are replaced.
+//! Revocations: by request, and of many at once with how fast those are replaced.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +29,12 @@ impl CaModel {
             left,
             replaced_after: vec![],
         });
+    }
+
+    /// Serials of the certificates that were revoked by request.
+    pub fn revoked_by_request(&self) -> Vec<u64> {
+        let state = locked(&self.state);
+        state.revoked_by_request.iter().copied().collect()
     }
 
     /// Notes which revoked certificates are served no more. To be asked every now and then.

@@ -131,11 +131,11 @@ statements! {
     pub(super) COMPLETE_AND_COUNT = Sql::both(concat!(complete!(), " RETURNING id, ", tokens_held!()));
     pub(super) COMPLETE_AND_EXTEND = Sql::each(
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $25, lease_expires_at = ", lease_now!("$27"), " + $26 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $26, lease_expires_at = ", lease_now!("$28"), " + $27 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
         ),
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $25, lease_expires_at = $27 + $26 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $26, lease_expires_at = $28 + $27 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
         ),
     );

@@ -139,6 +139,8 @@ pub struct Removal {
     /// Removals and renames of served names in a day, in percent of the domains, 1 to 100. Further
     /// ones wait for `dps removals approve`; 100 disables the brake.
     pub brake_percent: u32,
+    /// Whether the CA is asked to revoke the certificates of a domain that ended.
+    pub revoke_certificates: bool,
 }
 
 /// Reads domains from the Cabinet.
@@ -245,6 +247,7 @@ impl Default for Removal {
             concurrency: count(policy.removal.concurrency),
             quarantine: policy.quarantine.into(),
             brake_percent: policy.removal_brake_percent,
+            revoke_certificates: policy.revoke_ended,
         }
     }
 }

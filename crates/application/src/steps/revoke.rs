@@ -1,0 +1,117 @@
+//! Revoke the certificates of a domain that ended, once no edge presents them (RFC 8555 §7.6).
+
+use std::collections::BTreeSet;
+
+use dps_domain::outcome::{Outcome, RevocationStep};
+use dps_domain::record::revocation::{Candidate, Verdict};
+
+use super::context::StepContext;
+use super::edges;
+use super::fault::Fault;
+use crate::ca::account::account;
+use crate::ca::directory;
+use crate::ports::ca::{CaDisposition, CaError};
+use crate::ports::store::{Claimants, StoreError, StoredCertificate};
+
+/// Certificates of one domain that are revoked; the newest, if there are more.
+const MAX_CERTIFICATES: u32 = 64;
+/// Records of one hostname that are read.
+const MAX_RECORDS: u32 = 64;
+
+/// Runs twice without harm: the CA says that a certificate is revoked already.
+pub(super) async fn revoke(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let (service, now) = (context.service, context.service.now());
+    let mut of_another_ca = vec![];
+    let mut due = vec![];
+    for stored in valid(context).await? {
+        match candidate(context, &stored).await?.judge(now) {
+            Verdict::Revoke => due.push(stored.certificate.details),
+            Verdict::OfAnotherCa => of_another_ca.push(stored.certificate.details.serial),
+            Verdict::TooEarly => return Ok(Outcome::Revocation(RevocationStep::TooEarly)),
+            Verdict::Stays => {}
+        }
+    }
+    let mut revoked = vec![];
+    if !due.is_empty() {
+        directory::check(service.store.as_ref(), service.ca.directory_url()).await?;
+        let account = match account(service).await.map_err(Fault::from) {
+            Err(Fault::Ca(error)) => return Ok(refused(context, error)),
+            other => other?,
+        };
+        for certificate in due {
+            let result = service.ca.revoke(&account, &certificate.chain_pem).await;
+            if let Err(error) = result {
+                return Ok(refused(context, error));
+            }
+            revoked.push(certificate.serial);
+        }
+    }
+    Ok(Outcome::Revocation(RevocationStep::Done {
+        revoked,
+        of_another_ca,
+    }))
+}
+
+/// The certificates of the domain that have not ended; none if the operator no longer wants them to
+/// be revoked.
+async fn valid(context: &StepContext<'_>) -> Result<Vec<StoredCertificate>, StoreError> {
+    let (service, id) = (context.service, context.record.id);
+    if !service.policy.revoke_ended {
+        return Ok(vec![]);
+    }
+    let valid_at = service.now();
+    let store = &service.store;
+    store
+        .certificates_valid(id, valid_at, MAX_CERTIFICATES)
+        .await
+}
+
+async fn candidate(
+    context: &StepContext<'_>,
+    stored: &StoredCertificate,
+) -> Result<Candidate, StoreError> {
+    let (service, certificate) = (context.service, &stored.certificate);
+    let store = &service.store;
+    let order = store.order(certificate.order_id).await?;
+    let deployments = store.deployments(certificate.domain_id).await?;
+    let is_it = deployments
+        .into_iter()
+        .filter(|seen| seen.certificate_id == certificate.id);
+    let mut presented: BTreeSet<String> = is_it.map(|seen| seen.edge).collect();
+    let records = store.domains_by_hostname(&certificate.hostname, Claimants::All, MAX_RECORDS);
+    let records = records.await?;
+    let mut phases = records.iter().map(|record| &record.phase);
+    let is_served = phases.any(|phase| phase.serving() == Some(certificate.id));
+    // A removal leaves the edges alone where another record of the name is served. They present a
+    // newer certificate then.
+    let others = records
+        .iter()
+        .filter(|record| record.id != certificate.domain_id);
+    for other in others {
+        if presented.is_empty() {
+            break;
+        }
+        for seen in store.deployments(other.id).await? {
+            if seen.generation > stored.generation {
+                presented.remove(&seen.edge);
+            }
+        }
+    }
+    Ok(Candidate {
+        not_after: certificate.details.not_after,
+        is_served,
+        may_be_presented: !presented.is_empty() || edges::one_is_unreachable(service).await?,
+        is_of_our_ca: order.is_some_and(|order| order.directory_url == service.ca.directory_url()),
+    })
+}
+
+/// The outcome of an error of the CA, or of our own if nothing was sent.
+fn refused(context: &StepContext<'_>, error: CaError) -> Outcome {
+    match error.disposition() {
+        CaDisposition::Local | CaDisposition::Paced { .. } => context.ca_error(error),
+        disposition => Outcome::Revocation(RevocationStep::Refused {
+            detail: error.to_string(),
+            until: disposition.retry_after().map(dps_domain::Until::at),
+        }),
+    }
+}
