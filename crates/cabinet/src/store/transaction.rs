@@ -19,8 +19,11 @@ statements! {
         columns!(),
         " FROM cabinet_domains WHERE canonical_host = $1 AND tenant_id = $2 AND status <> 'Removed'"
     ));
+    /// A domain that moved away and is not checked any more has released its name.
     ANY_CLAIM = Sql::both(
-        "SELECT 1 FROM cabinet_domains WHERE canonical_host = $1 AND status <> 'Removed' LIMIT 1",
+        "SELECT 1 FROM cabinet_domains WHERE canonical_host = $1 AND status <> 'Removed' \
+         AND NOT (status = 'Failed' AND next_attempt_at IS NULL AND last_error_code IS NOT NULL \
+         AND last_error_code = 'DNS_MOVED') LIMIT 1",
     );
     REMOVED_CLAIMS = Sql::both(
         "SELECT id, cname_target FROM cabinet_domains \

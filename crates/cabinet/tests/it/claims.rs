@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dps_cabinet_api::{OwnershipVerification, ProblemCode, StatusReport};
-use dps_domain::Status;
+use dps_domain::{Status, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -193,6 +193,37 @@ on_both_databases! {
         let proven = StatusReport::of(Status::Issuing);
         let issuing = answer(world.report(id, 6, &proven).await, 200).await;
         assert_eq!(issuing.get("ownershipVerification"), None);
+    }
+
+    async fn a_released_name_is_free_for_another_tenant_where_claims_are_exclusive(database: Database) {
+        let world = World::with(&database, |settings| settings.allow_contested_claims = false).await;
+        let first = claim(&world, "a", HOST).await;
+        let id = first["id"].as_str().unwrap();
+        let is_taken = async |tenant: &str| {
+            let problem = refusal(world.create_for(tenant, HOST).await, 409).await;
+            assert_eq!(problem.code(), Some(ProblemCode::NameAlreadyClaimed));
+        };
+        is_taken("b").await;
+        answer(world.report(id, 1, &StatusReport::of(Status::Active)).await, 200).await;
+        let moved = |next_attempt_at, code: &str| StatusReport {
+            last_error_code: Some(code.to_owned()),
+            next_attempt_at,
+            ..StatusReport::of(Status::Failed)
+        };
+        // Its return is still waited for.
+        let next = Some(Timestamp::from_unix_seconds(4_000_000_000));
+        answer(world.report(id, 2, &moved(next, "DNS_MOVED")).await, 200).await;
+        is_taken("b").await;
+        // It failed for good, and may be tried again.
+        answer(world.report(id, 3, &moved(None, "DNS_NXDOMAIN")).await, 200).await;
+        is_taken("b").await;
+        answer(world.report(id, 4, &moved(None, "DNS_MOVED")).await, 200).await;
+        let second = claim(&world, "b", HOST).await;
+        assert_ne!(second["id"], first["id"]);
+        is_taken("c").await;
+        // The first tenant keeps its domain, and reads why it failed.
+        let kept = world.platform(Method::GET, &format!("/{id}")).send().await.unwrap();
+        assert_eq!(answer(kept, 200).await["lastErrorCode"], "DNS_MOVED");
     }
 
     async fn a_removal_no_longer_wants_a_proof(database: Database) {
