@@ -28,6 +28,10 @@ pub struct PebbleOptions {
     pub blocked_domains: Vec<String>,
     /// Number of alternate chains offered; Pebble's default is none.
     pub alternate_roots: Option<u8>,
+    /// Number of certificates above the leaf, but for the root; Pebble's default is 1.
+    pub chain_length: Option<u8>,
+    /// Whether an account needs an external account binding (RFC 8555 §7.3.4).
+    pub external_account_required: bool,
 }
 
 impl PebbleOptions {
@@ -45,6 +49,8 @@ impl PebbleOptions {
             authorization_reuse_percent: None,
             blocked_domains: Vec::new(),
             alternate_roots: None,
+            chain_length: None,
+            external_account_required: false,
         }
     }
 
@@ -61,6 +67,7 @@ impl PebbleOptions {
             ("PEBBLE_WFE_NONCEREJECT", self.nonce_reject_percent),
             ("PEBBLE_AUTHZREUSE", self.authorization_reuse_percent),
             ("PEBBLE_ALTERNATE_ROOTS", self.alternate_roots),
+            ("PEBBLE_CHAIN_LENGTH", self.chain_length),
         ];
         numbers
             .into_iter()
@@ -79,7 +86,7 @@ impl PebbleOptions {
             "httpPort": self.http_port,
             "tlsPort": self.tls_port,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": false,
+            "externalAccountBindingRequired": self.external_account_required,
             "domainBlocklist": self.blocked_domains,
         });
         if let Some(validity) = self.certificate_validity {

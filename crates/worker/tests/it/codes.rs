@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use dps_lab::dns::Fault;
+use dps_lab::tls::{LocalAuthority, TlsServer};
 use dps_lab::web::{Answer, WebServer};
 use serde_json::json;
 
@@ -102,4 +103,50 @@ async fn a_target_of_another_platform_is_refused_with_its_code() {
     let id = world.customer.add("shop.bakery.test").await;
     let refused = world.wait_for_code(&id, "TARGET_NOT_ALLOWED").await;
     assert_eq!(refused["status"], "Failed", "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ca_that_refuses_our_account_is_reported_as_the_operators_to_mend() {
+    let world = World::start(Options {
+        pebble: |pebble| pebble.external_account_required = true,
+        ..Options::quick()
+    })
+    .await;
+    let host = "shop.bakery.test";
+    let id = world.add(host).await;
+    let reported = world.wait_for_code(&id, "ACME_ACCOUNT").await;
+    assert_eq!(reported["status"], "Issuing", "{reported}");
+    let sentence = reported["lastErrorMessage"].as_str().unwrap();
+    assert!(sentence.contains("on our side"), "{sentence}");
+    assert_eq!(world.pebble.orders_for(host), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_does_not_fit_into_haproxy_is_reported_as_refused_by_the_edge() {
+    let settings = json!({ "Agent": { "MaxRuntimeRequestBytes": 4096 } });
+    let options = Options {
+        pebble: |pebble| pebble.chain_length = Some(4),
+        ..Options::quick()
+    };
+    let world = World::start(options.with(&settings)).await;
+    let id = world.add("shop.bakery.test").await;
+    let reported = world.wait_for_code(&id, "EDGE_REJECTED").await;
+    assert_eq!(reported["status"], "Issuing", "{reported}");
+    let reason = reported["errorDetails"].to_string();
+    assert!(reason.contains("PAYLOAD_TOO_LARGE"), "{reported}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_that_presents_another_certificate_serves_nobody() {
+    let another = LocalAuthority::new().unwrap();
+    let another = another.certify(&["shop.bakery.test"]).unwrap();
+    let server = TlsServer::start((Ipv4Addr::LOCALHOST, 0).into(), &another)
+        .await
+        .unwrap();
+    // In place of HAProxy, where the agent proves what is served.
+    let settings = json!({ "Agent": { "TlsAddress": server.address() } });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let id = world.add("shop.bakery.test").await;
+    let reported = world.wait_for_code(&id, "EDGE_MISMATCH").await;
+    assert_eq!(reported["status"], "Issuing", "{reported}");
 }
