@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Hostname, NameSuffix, Timestamp};
 
 pub use judge::{Claim, Judgement, is_open, judge, target_proves};
-pub use txt::{ProofValue, TxtAnswer, TxtObservation, is_foreign, is_published, txt_name};
+pub use txt::{
+    ProofValue, TxtAnswer, TxtObservation, is_answered, is_foreign, is_published, txt_name,
+};
 
 /// When a tenant must prove that a hostname is its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

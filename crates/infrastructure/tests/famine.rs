@@ -12,6 +12,7 @@ use dps_application::ports::{
     Cabinet as _, CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe,
 };
 use dps_domain::dns::{DnsAnswer, DnsExpectation, DnsVerdict, ResolverView, verdict};
+use dps_domain::ownership::TxtAnswer;
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Status, Timestamp};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
@@ -21,6 +22,7 @@ use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
 use dps_lab::dns::DnsServer;
 use dps_lab::web::{Answer, WebServer};
+use futures_util::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use secrecy::SecretString;
 
@@ -87,6 +89,8 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         name: resolver.observe(&host).await,
         control: resolver.observe(&target).await,
     };
+    // Equal queries share a packet, and so its fault, whenever they join.
+    let proofs = join_all((0..64).map(|_| resolver.observe_proof(&host))).await;
     let probed = probe
         .probe(&host, [127, 0, 0, 1].into(), "token", "token.key")
         .await;
@@ -99,6 +103,12 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         matches!(view.name.answer, DnsAnswer::Local { .. }),
         "{view:?}"
     );
+    for seen in proofs {
+        assert!(
+            matches!(seen.answer, TxtAnswer::Failed(DnsAnswer::Local { .. })),
+            "{seen:?}"
+        );
+    }
     let expected = DnsExpectation {
         hostname: &host,
         cname_target: &target,

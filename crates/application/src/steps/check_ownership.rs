@@ -5,8 +5,8 @@ use std::time::Duration;
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::outcome::{Outcome, Then};
 use dps_domain::ownership::{
-    Basis, Claim, Judgement, ProofValue, TxtAnswer, TxtObservation, is_foreign, is_open,
-    is_published, judge, target_proves, txt_name,
+    Basis, Claim, Judgement, ProofValue, TxtAnswer, TxtObservation, is_answered, is_foreign,
+    is_open, is_published, judge, target_proves, txt_name,
 };
 use dps_domain::record::claim::superseded;
 use dps_domain::{EventKind, Failure, Ownership, Phase};
@@ -74,9 +74,11 @@ pub(super) async fn check_ownership(
     let (proof, is_foreign) = if target_proves(&claim, &passed.views) {
         (Some(Basis::Target), false)
     } else {
-        // The authoritative servers show a value that a resolver's cache does not have yet.
+        // The authoritative servers show a value that a resolver's cache does not have yet, and
+        // answer where the resolvers get no answer.
         let is_enough = |seen: &[TxtObservation]| {
-            record.ownership.required().is_none() || is_published(&record.ownership, seen)
+            is_answered(seen)
+                && (record.ownership.required().is_none() || is_published(&record.ownership, seen))
         };
         let (resolvers, host) = (&service.resolvers, &record.hostname);
         let seen = resolvers
@@ -151,13 +153,15 @@ impl Records {
     }
 }
 
-/// The outcome if a proof is required and no resolver answered.
+/// The outcome if no query was answered: the value of another claim may stand there.
 fn unanswered(context: &StepContext<'_>, seen: &[TxtObservation]) -> Option<Outcome> {
-    context.record.ownership.required()?;
+    if is_answered(seen) {
+        return None;
+    }
     let mut failed = Vec::with_capacity(seen.len());
     for observation in seen {
         match &observation.answer {
-            TxtAnswer::Values(_) => return None,
+            TxtAnswer::Values(_) => {}
             TxtAnswer::Failed(DnsAnswer::Local { detail }) => {
                 return Some(context.local_fault(LocalParty::Dns, detail));
             }

@@ -13,7 +13,7 @@ use dps_application::ports::{CabinetEvent, Clock, DnsResolver, Edge, Metrics, Ra
 use dps_domain::caa::{CaaAnswer, CaaObservation};
 use dps_domain::decide::Action;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
-use dps_domain::ownership::TxtObservation;
+use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use dps_domain::{Hostname, Timestamp};
 use dps_simulation::models::dns::{Names, ResolverModel};
 use dps_simulation::models::edges::port::EdgePort;
@@ -86,6 +86,8 @@ pub(crate) struct Dns {
     asked: AtomicU64,
     /// The names of domains that were asked for, in that order.
     asked_for: watch::Sender<Vec<String>>,
+    /// The answer to queries for proofs, in place of the right one.
+    proof_fault: Mutex<Option<DnsAnswer>>,
 }
 
 impl Dns {
@@ -95,6 +97,7 @@ impl Dns {
             names,
             asked: AtomicU64::new(0),
             asked_for: watch::Sender::new(Vec::new()),
+            proof_fault: Mutex::default(),
         }
     }
 
@@ -134,6 +137,11 @@ impl Dns {
         self.asked_for.subscribe()
     }
 
+    /// Queries for proofs fail so from now on, or no more.
+    pub(crate) fn fail_proofs(&self, fault: Option<DnsAnswer>) {
+        *self.proof_fault.lock().unwrap() = fault;
+    }
+
     pub(crate) fn set_dead(&self, dead: bool) {
         self.names.set_fault(dead.then_some(DnsAnswer::Timeout));
     }
@@ -164,7 +172,15 @@ impl DnsResolver for Dns {
     }
 
     async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
-        self.resolver.observe_proof(host).await
+        let fault = self.proof_fault.lock().unwrap().clone();
+        let seen = self.resolver.observe_proof(host).await;
+        match fault {
+            Some(fault) => TxtObservation {
+                answer: TxtAnswer::Failed(fault),
+                ..seen
+            },
+            None => seen,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::RecordWrite;
 use dps_application::{steps, workers};
+use dps_domain::dns::DnsAnswer;
 use dps_domain::lane::Lane;
 use dps_domain::outcome::Outcome;
 use dps_domain::ownership::{Basis, RequireProof};
@@ -267,6 +268,48 @@ async fn resolvers_that_do_not_answer_lose_no_claim_and_blame_nobody() {
     world.prove(1).await;
     check_again(&world).await;
     assert_eq!(status(&world, 1).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_claim_is_not_decided_while_no_query_for_a_proof_is_answered() {
+    let world = World::with_due_domain().await;
+    let stale = "dps-verify=00000000000000000000000000000007";
+    world.dns.publish_proof(HOST, &[stale]);
+    for (fault, code) in [
+        (DnsAnswer::Timeout, FailureCode::DnsTimeout),
+        (DnsAnswer::ServFail, FailureCode::DnsServfail),
+        (DnsAnswer::Refused, FailureCode::DnsServfail),
+    ] {
+        world.dns.fail_proofs(Some(fault));
+        check_again(&world).await;
+        assert_eq!(phase_and_code(&world, 1).await, (Phase::START, Some(code)));
+        assert_eq!(world.ca.orders_for(HOST), 0);
+    }
+    world.dns.fail_proofs(None);
+    check_again(&world).await;
+    assert_eq!(phase_and_code(&world, 1).await, (Phase::START, ASKED));
+}
+
+#[tokio::test]
+async fn a_query_for_a_proof_that_our_machine_cannot_send_is_told_to_nobody() {
+    let world = World::with_due_domain().await;
+    world.dns.fail_proofs(Some(DnsAnswer::Local {
+        detail: "too many open files".into(),
+    }));
+    check_again(&world).await;
+    assert_eq!(phase_and_code(&world, 1).await, (Phase::START, None));
+    assert!(kinds(&world, 1).await.contains(&EventKind::MachineFailed));
+    world.dns.fail_proofs(None);
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+    // A served domain that nobody contests is not asked anew.
+    world.dns.fail_proofs(Some(DnsAnswer::Timeout));
+    for _ in 0..70 {
+        world.advance(DAY);
+        world.settle().await;
+        assert_eq!(status(&world, 1).await, Status::Active);
+    }
+    assert_eq!(world.ca.orders_for(HOST), 2, "and renewed");
 }
 
 #[tokio::test]

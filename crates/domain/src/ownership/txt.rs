@@ -100,6 +100,12 @@ impl TxtObservation {
     }
 }
 
+/// Whether a query was answered, so that it is known which values stand there.
+pub fn is_answered(seen: &[TxtObservation]) -> bool {
+    let mut answers = seen.iter().map(|observation| &observation.answer);
+    answers.any(|answer| matches!(answer, TxtAnswer::Values(_)))
+}
+
 /// Whether a resolver sees the value that the claim requires. One is enough: nobody but the owner
 /// of the name can publish it, and others may still have an older answer.
 pub fn is_published(claim: &Ownership, seen: &[TxtObservation]) -> bool {

@@ -81,7 +81,8 @@ pub(crate) struct Upstream {
     plain_pool: NameServerPool<Sockets>,
     faults: LocalFaults,
     address: SocketAddr,
-    query_timeout: Duration,
+    /// The longest time of one query.
+    longest: Duration,
     randomize_case: bool,
 }
 
@@ -101,7 +102,9 @@ impl Upstream {
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
         let tls = TlsConfig::new().expect("plain DNS needs no TLS set-up that could fail");
         let context = Arc::new(PoolContext::new(options, tls));
-        let faults = LocalFaults::default();
+        // Room for a second transport after a truncated answer.
+        let longest = settings.query_timeout * 2;
+        let faults = LocalFaults::new(longest);
         let pool = || {
             NameServerPool::from_config(
                 [server.clone()],
@@ -114,7 +117,7 @@ impl Upstream {
             plain_pool: pool(),
             faults,
             address,
-            query_timeout: settings.query_timeout,
+            longest,
             randomize_case: settings.randomize_case,
         }
     }
@@ -146,8 +149,7 @@ impl Upstream {
         deadline: Instant,
     ) -> Reply {
         let begin = Instant::now();
-        // Room for a second transport after a truncated answer, within the deadline.
-        let latest = deadline.min(begin + self.query_timeout * 2);
+        let latest = deadline.min(begin + self.longest);
         let Ok(result) = timeout_at(latest, self.look_up(name, kind, validation)).await else {
             return self.unanswered(begin);
         };

@@ -18,28 +18,41 @@ use tokio::time::Instant;
 use crate::local_fault::local_fault;
 
 /// The last fault of our own machine at the sockets of one resolver.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LocalFaults(Arc<Mutex<Option<(Instant, String)>>>);
+#[derive(Debug, Clone)]
+pub(super) struct LocalFaults {
+    last: Arc<Mutex<Option<(Instant, String)>>>,
+    /// The longest time of one query.
+    query: Duration,
+}
 
 impl LocalFaults {
-    /// The last one, if it happened since `begin`.
+    pub(super) fn new(query: Duration) -> Self {
+        Self {
+            last: Arc::default(),
+            query,
+        }
+    }
+
+    /// The last one that may be the reason why a query which began then got no answer.
+    // Equal queries share one packet. So the socket of a query may have failed before it began,
+    // by no more than the time of the query that sent the packet.
     pub(super) fn since(&self, begin: Instant) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref()
-            .filter(|(at, _)| *at >= begin)
+            .filter(|(at, _)| *at + self.query >= begin)
             .map(|(_, detail)| detail.clone())
     }
 
     fn note(&self, error: &io::Error) {
         if let Some(detail) = local_fault(error) {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((Instant::now(), detail));
         }
     }
 }
 
 /// Opens sockets for the resolver library.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Sockets {
     tokio: TokioRuntimeProvider,
     faults: LocalFaults,
@@ -128,5 +141,30 @@ impl DnsUdpSocket for WatchedSocket {
             self.faults.note(error);
         }
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_explains_the_queries_that_may_share_its_packet_and_no_later_ones() {
+        let query = Duration::from_secs(6);
+        let faults = LocalFaults::new(query);
+        let before = Instant::now();
+        assert_eq!(faults.since(before), None);
+        faults.note(&io::Error::from_raw_os_error(
+            Errno::CONNREFUSED.raw_os_error(),
+        ));
+        assert_eq!(faults.since(before), None, "a fault of the other side");
+        faults.note(&io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
+        assert!(faults.since(before).is_some());
+        tokio::time::advance(query).await;
+        assert!(faults.since(Instant::now()).is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(faults.since(Instant::now()), None);
     }
 }

@@ -150,3 +150,22 @@ async fn an_edge_that_presents_another_certificate_serves_nobody() {
     let reported = world.wait_for_code(&id, "EDGE_MISMATCH").await;
     assert_eq!(reported["status"], "Issuing", "{reported}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_that_cannot_be_looked_up_decides_nothing() {
+    let settings = json!({ "Dns": { "Timeout": "1s" } });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let host = "shop.bakery.test";
+    let proof = format!("_dps-challenge.{host}");
+    world.zone.set_fault(&proof, Fault::Unanswered);
+    let id = world.add(host).await;
+    let reported = world.wait_for_code(&id, "DNS_TIMEOUT").await;
+    assert_eq!(reported["status"], "PendingDns", "{reported}");
+    assert_eq!(world.pebble.orders_for(host), 0);
+    // The value of a claim that nobody knows any more, and then none.
+    world.zone.clear(&proof);
+    world
+        .zone
+        .set_txt(&proof, &["dps-verify=00000000000000000000000000000007"]);
+    world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+}
