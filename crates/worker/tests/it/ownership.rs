@@ -4,6 +4,7 @@
 use dps_domain::Timestamp;
 use dps_lab::postgres::Postgres;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
 use crate::world::{Database, EDGE, Options, World, dps, npgsql, npgsql_database};
 
@@ -141,12 +142,26 @@ async fn an_apex_that_is_sold_goes_to_the_tenant_of_its_buyer() {
     .await;
 }
 
-/// The store says that the domain was elsewhere for long: no test waits for eight days.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_that_was_moved_away_for_eight_days_proves_itself_when_it_returns() {
+    let on_sqlite = world(Database::Sqlite).await;
+    let file = on_sqlite.home().join("dps.db");
+    a_domain_returns_after_eight_days(on_sqlite, async |sql| {
+        let pool = SqlitePool::connect(&format!("sqlite://{}", file.display())).await;
+        pool.unwrap().execute(AssertSqlSafe(sql)).await.unwrap();
+    })
+    .await;
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.create_database().await.unwrap();
-    let world = world(Database::Postgres(npgsql(&url))).await;
+    let on_postgres = world(Database::Postgres(npgsql(&url))).await;
+    a_domain_returns_after_eight_days(on_postgres, async |sql| {
+        postgres.execute(&url, &sql).await.unwrap();
+    })
+    .await;
+}
+
+/// The store says that the domain was elsewhere for long: no test waits for eight days.
+async fn a_domain_returns_after_eight_days(world: World, execute: impl AsyncFn(String)) {
     let host = "returned.test";
     let id = world.customer.add_for(OWNER, host).await;
     world.zone.set_a(host, &[EDGE]);
@@ -157,7 +172,7 @@ async fn a_domain_that_was_moved_away_for_eight_days_proves_itself_when_it_retur
          moved_away_since = {}, next_attempt_at = 0, lease_token = NULL, lease_expires_at = NULL",
         SINCE.unix_micros()
     );
-    postgres.execute(&url, &sql).await.unwrap();
+    execute(sql).await;
     let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
     assert_eq!(asked["status"], "Active", "{asked}");
     assert_eq!(asked["errorDetails"]["contested"], false, "{asked}");
