@@ -4,6 +4,7 @@ mod acme;
 mod cabinet;
 mod certificates;
 mod edges;
+mod fleet;
 mod histogram;
 mod lanes;
 mod lookups;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use dps_application::cabinet::health::CabinetStatus;
 use dps_application::ports::fleet::KnownEdge;
+use dps_application::ports::fleet_view::FleetCounts;
 use dps_application::ports::metrics::{
     AcmeMetrics as AcmePort, AcmeResult, AcmeWait, ClaimEvent, LocalParty, Milestone,
 };
@@ -45,6 +47,7 @@ pub use self::acme::LimitGauges;
 use self::cabinet::CabinetMetrics;
 use self::certificates::CertificateMetrics;
 use self::edges::EdgeGauges;
+use self::fleet::FleetMetrics;
 use self::lanes::LaneGauges;
 pub use self::lookups::{LookupMetrics, Timed};
 use self::resolvers::ResolverMetrics;
@@ -66,6 +69,7 @@ pub struct Metrics {
     acme: AcmeMetrics,
     steps: StepMetrics,
     certificates: CertificateMetrics,
+    fleet: FleetMetrics,
     lookups: LookupMetrics,
     store: StoreMetrics,
     expiry_days: Gauge<f64, AtomicU64>,
@@ -113,6 +117,7 @@ impl Metrics {
         let acme = AcmeMetrics::register(&mut registry);
         let steps = StepMetrics::register(&mut registry);
         let certificates = CertificateMetrics::register(&mut registry);
+        let fleet = FleetMetrics::register(&mut registry);
         let lookups = LookupMetrics::register(&mut registry);
         let store = StoreMetrics::register(&mut registry);
         registry.register(
@@ -160,6 +165,7 @@ impl Metrics {
             acme,
             steps,
             certificates,
+            fleet,
             lookups,
             store,
             expiry_days,
@@ -213,6 +219,11 @@ impl Metrics {
     /// Sets the metrics of the served certificates.
     pub fn certificates(&self, survey: Survey) {
         self.certificates.set(survey);
+    }
+
+    /// Sets the numbers of domains by status and by failure code.
+    pub fn fleet(&self, counted: &FleetCounts) {
+        self.fleet.set(counted);
     }
 
     /// Sets `dps_secrets_under_old_keys`.

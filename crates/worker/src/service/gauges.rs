@@ -79,6 +79,9 @@ impl Gauges {
         if let Some(survey) = self.surveyor.advance(store, now).await? {
             self.metrics.certificates(survey);
         }
+        if let Some(counted) = store.fleet_counts().await? {
+            self.metrics.fleet(&counted);
+        }
         let vault = service.vault.as_ref();
         if let Some(secrets) = self.old_secrets.advance(store, vault).await? {
             self.metrics.secrets_under_old_keys(secrets);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dps_application::ports::Metrics as _;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
+use dps_application::ports::fleet_view::FleetCounts;
 use dps_application::ports::metrics::{AcmeMetrics as _, AcmeResult, Milestone};
 use dps_application::resolvers::ResolverStatus;
 use dps_application::survey::Survey;
@@ -51,11 +52,14 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 46] = [
+const METRICS: [(&str, &str, Scope); 49] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
     ("certificate_expiry_days", "", Fleet("`min`")),
+    ("dps_domains", "`status`", MAX),
+    ("dps_failures", "`code`", MAX),
+    ("dps_domains_counted_timestamp_seconds", "", MAX),
     (
         "dps_certificate_remaining_ratio",
         "",
@@ -117,6 +121,10 @@ fn fed() -> Metrics {
     metrics.acme_request(Endpoint::NewOrder, AcmeResult::Success, second);
     metrics.oldest_due(Lane::Renewal, None, now);
     metrics.certificates(Survey::default());
+    metrics.fleet(&FleetCounts {
+        counted_at: now,
+        counts: vec![],
+    });
     metrics.limit(&LimitGauges {
         kind: LimitKind::NewOrders,
         remaining: 1,
