@@ -74,16 +74,19 @@ impl Prometheus {
     }
 
     /// The samples of an expression now; empty if it has none.
-    pub async fn query(&self, expression: &str) -> Vec<Value> {
+    ///
+    /// # Errors
+    /// [`LabError::Invalid`] with the words of Prometheus when it cannot evaluate the expression.
+    pub async fn query(&self, expression: &str) -> Result<Vec<Value>, LabError> {
         let request = self
             .http
             .get(format!("http://{}/api/v1/query", self.address))
             .query(&[("query", expression)]);
         let answer = json_of(request).await;
-        answer["data"]["result"]
-            .as_array()
+        let samples = answer["data"]["result"].as_array();
+        samples
             .cloned()
-            .unwrap_or_default()
+            .ok_or_else(|| LabError::invalid(expression, &answer))
     }
 
     /// Waits until exactly these alerts fire.

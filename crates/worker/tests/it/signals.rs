@@ -158,22 +158,50 @@ async fn watch(world: &World) -> Prometheus {
 /// Waits until the gauges that follow with the store are there.
 async fn wait_for_gauges(prometheus: &Prometheus) {
     let known = wait::until("the gauges", ALERTED, || async {
-        let store = prometheus.query("dps_store_up == 1").await;
+        let store = prometheus.query("dps_store_up == 1").await.unwrap();
         let survey = prometheus
             .query("dps_certificates_surveyed_timestamp_seconds > 0")
-            .await;
-        let agent = prometheus.query("haproxy_domain_agent_in_sync == 1").await;
+            .await
+            .unwrap();
+        let agent = prometheus
+            .query("haproxy_domain_agent_in_sync == 1")
+            .await
+            .unwrap();
         let all = [store, survey, agent];
         all.iter().all(|samples| !samples.is_empty()).then_some(())
     });
     known.await.unwrap();
 }
 
+/// The queries of the dashboard that we ship.
+fn queries_of_dashboard() -> Vec<String> {
+    let file = repository().join("deploy/grafana/dps.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let query = |target: &Value| target["expr"].as_str().unwrap().to_owned();
+    targets.map(query).collect()
+}
+
+/// Runs every query of the dashboard. Those that show only what is unusual may have no samples.
+async fn every_panel_has_data(prometheus: &Prometheus) {
+    let queries = queries_of_dashboard();
+    assert!(queries.len() > 20, "{queries:?}");
+    for query in queries {
+        let may_be_empty = query.ends_with("> 0") || query.ends_with("< +Inf");
+        let shown = wait::until(&query, ALERTED, || async {
+            let samples = prometheus.query(&query).await.unwrap();
+            (may_be_empty || !samples.is_empty()).then_some(())
+        });
+        shown.await.unwrap();
+    }
+}
+
 /// The alerts that fired at any time.
 async fn ever_fired(prometheus: &Prometheus) -> BTreeSet<String> {
     let expression = "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[1h]))";
     let name = |sample: &Value| sample["metric"]["alertname"].as_str().map(str::to_owned);
-    let samples = prometheus.query(expression).await;
+    let samples = prometheus.query(expression).await.unwrap();
     samples.iter().filter_map(name).collect()
 }
 
@@ -290,18 +318,23 @@ async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothi
     let prometheus = watch(&world).await;
     wait_for_gauges(&prometheus).await;
     let queued = wait::until("a queue", ALERTED, || async {
-        let samples = prometheus.query("dps_acme_orders_waiting > 10").await;
+        let samples = prometheus
+            .query("dps_acme_orders_waiting > 10")
+            .await
+            .unwrap();
         (!samples.is_empty()).then_some(())
     });
     queued.await.unwrap();
     let served = prometheus
         .query("dps_certificate_remaining_ratio_count > 0")
-        .await;
+        .await
+        .unwrap();
     assert_eq!(served.len(), 1, "{served:?}");
+    every_panel_has_data(&prometheus).await;
     // Far longer than an alert waits here.
     let long = "count_over_time((dps_acme_orders_waiting > 10)[5m:1s]) > 30";
     let lasted = wait::until("the queue for a while", ALERTED, || async {
-        (!prometheus.query(long).await.is_empty()).then_some(())
+        (!prometheus.query(long).await.unwrap().is_empty()).then_some(())
     });
     lasted.await.unwrap();
     assert_eq!(ever_fired(&prometheus).await, BTreeSet::new());
