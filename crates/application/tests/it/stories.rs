@@ -410,6 +410,42 @@ async fn an_outage_of_resolvers_ca_and_edges_never_fails_a_domain() {
 }
 
 #[tokio::test]
+async fn an_attempt_failed_only_if_the_ca_or_an_edge_answered() {
+    let world = World::with_due_domain().await;
+    let detail = || "words".to_owned();
+    let failed = || world.counters.failed("issuance");
+    world
+        .ca
+        .fail_next((0..5).map(|_| CaError::Unreachable { detail: detail() }));
+    for _ in 0..5 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    assert_eq!(failed(), 0, "nobody answered");
+    world.ca.fail_next([CaError::Unavailable {
+        detail: detail(),
+        retry_after: None,
+    }]);
+    world.edges.set_down(0, true);
+    world.edges.set_down(1, true);
+    for _ in 0..5 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    let of_ca = failed();
+    assert!(of_ca <= 1, "{of_ca}: edges that are away count nothing");
+    for edge in 0..2 {
+        world.edges.set_down(edge, false);
+    }
+    for _ in 0..5 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(failed(), 1, "the CA said no once");
+}
+
+#[tokio::test]
 async fn active_needs_every_live_edge() {
     let world = World::with_due_domain().await;
     for _ in 0..5 {
