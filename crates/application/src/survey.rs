@@ -1,5 +1,5 @@
-//! The state of all served certificates, read page by page: how much of their lifetime is left, and
-//! how old the CA's renewal information about them is.
+//! The state of all served certificates, read page by page: the share of their lifetime that is
+//! left, and the age of their renewal information.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ pub(super) struct AcmeMetrics {
     pub(super) order_queue: Seconds,
 }
 
-/// What is known of a limit now.
+/// The state of a limit.
 #[derive(Debug, Clone, Copy)]
 pub struct LimitGauges {
     /// The limit.
