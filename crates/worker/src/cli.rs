@@ -4,6 +4,8 @@ pub mod backup;
 pub mod config;
 pub mod domains;
 pub mod edges;
+pub mod filter;
+pub mod fleet;
 pub mod limits;
 pub mod output;
 pub mod pki;
@@ -14,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::filter::FilterArgs;
+use self::fleet::By;
 use crate::config::Role;
 
 /// Custom domains with certificates, from the DNS check to every HAProxy edge.
@@ -73,9 +77,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         pg_dump: Option<PathBuf>,
     },
-    /// List and show domains, retry a step, renew a certificate
+    /// List, count and show domains, retry a step, renew a certificate
     #[command(subcommand)]
     Domains(Domains),
+    /// Show the fleet in numbers: what needs attention, domains by status, and causes of failures
+    ///
+    /// Changes are since the counts of a day ago, which the service keeps for each hour of 30 days.
+    Fleet {
+        /// Print JSON instead of tables
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the state of every edge, or approve one that was found by DNS
     #[command(args_conflicts_with_subcommands = true)]
     Edges {
@@ -131,17 +143,33 @@ pub struct Demo {
 /// `dps domains …`.
 #[derive(Debug, Subcommand)]
 pub enum Domains {
-    /// List domains by hostname
+    /// List the domains to which every option applies
+    ///
+    /// They come by hostname. With --suffix, names below one domain stay together. With --status,
+    /// --actor or --code they come by these, and with --expires-within the certificate that ends
+    /// first comes first.
     List {
-        /// Only hostnames that contain this
-        #[arg(value_name = "TEXT")]
-        containing: Option<String>,
-        /// Start after this hostname, or where an earlier list ended
-        #[arg(long, value_name = "HOST")]
+        /// The domains
+        #[command(flatten)]
+        filter: Box<FilterArgs>,
+        /// Start where an earlier list with the same options ended, or after this hostname
+        #[arg(long, value_name = "PLACE")]
         after: Option<String>,
         /// Largest number of domains
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+        /// Print JSON, a domain on each line, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count the domains to which every option applies
+    Count {
+        /// The domains
+        #[command(flatten)]
+        filter: Box<FilterArgs>,
+        /// Count them in groups
+        #[arg(long, value_enum)]
+        by: Option<By>,
         /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
@@ -325,6 +353,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "migrate",
             "backup",
             "domains",
+            "fleet",
             "edges",
             "removals",
             "limits",

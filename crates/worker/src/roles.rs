@@ -11,7 +11,6 @@ use dps_application::ports::fleet::KnownEdge;
 use dps_application::{operator, rotation};
 use dps_database::PostgresPrograms;
 use dps_domain::Hostname;
-use dps_domain::fleet::{DomainFilter, FilterText};
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::output::outln;
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, config, domains,
-    edges, limits, removals, store_size,
+    edges, fleet, limits, removals, store_size,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -61,6 +60,11 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 run_domains(store, &settings, command).await
             })
             .await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Fleet { json } => {
+            let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
+            with_store(&load(path)?, act).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Edges { json, command } => {
@@ -233,17 +237,22 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
     let now = SystemClock.now();
     match command {
         Domains::List {
-            containing,
+            filter,
             after,
             limit,
             json,
         } => {
-            let text = FilterText {
-                containing: containing.as_deref(),
-                ..FilterText::default()
+            let options = domains::ListOptions {
+                filter: filter.filter(),
+                now,
+                after,
+                limit,
+                as_json: json,
             };
-            let filter = DomainFilter::parse(&text)?;
-            domains::list(store, policy, (&filter, now), after.as_deref(), limit, json).await?;
+            domains::list(store, policy, &options).await?;
+        }
+        Domains::Count { filter, by, json } => {
+            fleet::count(store, &filter.filter(), now, by, json).await?;
         }
         Domains::Show { host, events, json } => {
             let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);

@@ -1,66 +1,104 @@
-//! `dps domains list` and `show`: what the store knows, for people and programs.
+//! `dps domains list` and `show`: the records of the store, for people and programs.
 
 mod claims;
 mod timeline;
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use dps_admin_api::{Domain, DomainDetail, EdgeDeployment, HistoryLine, Renewal};
 use dps_application::Policy;
 use dps_application::operator::fleet;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
+use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{Claimants, Deployment};
 use dps_application::ports::store::{DomainEvent, DomainRecord, StoreError};
-use dps_domain::fleet::{DomainFilter, Place};
+use dps_domain::fleet::{DomainFilter, NameFilter, Place};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
 use dps_domain::{Failure, Hostname, Timestamp, caa, with_causes};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use self::claims::{MAX_CLAIMS, claim_value, ownership_text};
+use self::claims::{MAX_CLAIMS, claim, ownership_text};
+use super::filter::check_edge;
 use super::output::{OutputError, outln};
 use crate::config::LetsEncrypt;
 
-/// Prints domains by hostname.
+/// The options of [`list`].
+#[derive(Debug)]
+pub struct ListOptions {
+    /// The wanted domains.
+    pub filter: DomainFilter,
+    /// The present time.
+    pub now: Timestamp,
+    /// The place after which to begin, as a person writes it.
+    pub after: Option<String>,
+    /// The largest number of domains.
+    pub limit: u32,
+    /// Whether a JSON document is printed for each domain.
+    pub as_json: bool,
+}
+
+/// Prints the domains of a filter.
 pub async fn list(
     store: &dyn CertificateStore,
     policy: &Policy,
-    (filter, now): (&DomainFilter, Timestamp),
-    after: Option<&str>,
-    limit: u32,
-    as_json: bool,
+    options: &ListOptions,
 ) -> anyhow::Result<()> {
+    let (filter, now) = (&options.filter, options.now);
+    check_edge(store, filter).await?;
     let plan = filter.plan(now);
-    let after = after.map(|text| Place::parse(text, filter, &plan));
-    let page = fleet::list(store, filter, now, after.transpose()?, limit).await?;
-    let records: Vec<&DomainRecord> = page.domains.iter().map(|one| &one.record).collect();
-    if as_json {
-        for record in records.iter().copied() {
+    let after = options.after.as_deref();
+    let after = after.map(|text| Place::parse(text, filter, &plan).context("--after"));
+    let page = fleet::list(store, filter, now, after.transpose()?, options.limit).await?;
+    if options.as_json {
+        for listed in &page.domains {
+            let record = &listed.record;
             let poll = poll(store, record).await;
             let what_to_do = what_to_do(store, policy, record).await?;
-            outln!("{}", value(record, poll.as_ref(), what_to_do.as_deref()))?;
+            let since = Some(listed.status_since);
+            outln!(
+                "{}",
+                json!(domain(record, since, poll.as_ref(), what_to_do))
+            )?;
+        }
+        if let Some(next) = page.next {
+            eprintln!(
+                "There may be more; continue with --after {}",
+                next.to_text(filter)
+            );
         }
         return Ok(());
     }
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["hostname", "status", "phase", "code", "next attempt"]);
-    for record in records.iter().copied() {
+    table.set_header([
+        "hostname",
+        "tenant",
+        "status",
+        "since",
+        "phase",
+        "code",
+        "next attempt",
+        "certificate ends",
+    ]);
+    let moment = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    for listed in &page.domains {
+        let record = &listed.record;
+        let code = record.last_failure.as_ref().map(Failure::code);
         table.add_row([
             record.hostname.to_string(),
+            record.tenant_id.clone(),
             record.phase.status().to_string(),
+            listed.status_since.to_string(),
             record.phase.name().to_owned(),
-            record
-                .last_failure
-                .as_ref()
-                .map(|failure| failure.code().to_string())
-                .unwrap_or_default(),
-            record
-                .next_attempt_at
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
+            code.map(|code| code.to_string()).unwrap_or_default(),
+            moment(record.next_attempt_at),
+            moment(record.phase.certificate_not_after()),
         ]);
     }
     outln!("{table}")?;
@@ -113,13 +151,16 @@ pub async fn show(
     let mut events = store.events(record.id, options.events).await?;
     events.reverse();
     if options.as_json {
-        let mut document = value(&record, poll.as_ref(), what_to_do.as_deref());
-        document["safestCaaRecord"] = json!(safest_caa);
-        let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
-        document["edges"] = deployments.iter().map(edge).collect();
-        document["otherClaims"] = others.iter().map(claim_value).collect();
-        document["events"] = events.iter().map(event_value).collect();
-        outln!("{document:#}")?;
+        let since = status_since(store, &record).await?;
+        let edge = |one: &Deployment| edge_deployment(one, has_left(&one.edge));
+        let document = DomainDetail {
+            domain: domain(&record, since, poll.as_ref(), what_to_do),
+            safest_caa_record: safest_caa,
+            edges: deployments.iter().map(edge).collect(),
+            other_claims: others.iter().map(claim).collect(),
+            events: events.into_iter().map(history_line).collect(),
+        };
+        outln!("{:#}", json!(document))?;
         return Ok(());
     }
     outln!("{} ({})", record.hostname.to_unicode(), record.hostname)?;
@@ -237,24 +278,24 @@ fn show_renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Result
     outln!("  CA polled at  {}", info.poll_at)
 }
 
-fn renewal_value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Value {
+fn renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Option<Renewal> {
     let Phase::Live {
         not_after, next, ..
     } = &record.phase
     else {
-        return Value::Null;
+        return None;
     };
     let renew_at = match next {
         Next::At(at) => Some(*at),
         Next::Now(_) => None,
     };
     let info = poll.map(|poll| &poll.renewal_info);
-    json!({
-        "notAfter": not_after,
-        "renewAt": renew_at,
-        "window": info.and_then(|info| info.window),
-        "explanationUrl": info.and_then(|info| info.explanation_url.as_ref()),
-        "askAt": info.map(|info| info.poll_at),
+    Some(Renewal {
+        not_after: *not_after,
+        renew_at,
+        window: info.and_then(|info| info.window),
+        explanation_url: info.and_then(|info| info.explanation_url.clone()),
+        poll_at: info.map(|info| info.poll_at),
     })
 }
 
@@ -274,43 +315,67 @@ async fn what_to_do(
     Ok(last_sentence(record, policy, &events))
 }
 
-fn value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>, what_to_do: Option<&str>) -> Value {
-    json!({
-        "id": record.id,
-        "tenantId": record.tenant_id,
-        "hostname": record.hostname,
-        "cnameTarget": record.cname_target,
-        "status": record.phase.status(),
-        "phase": record.phase.name(),
-        "attempt": record.attempt,
-        "nextAttemptAt": record.next_attempt_at,
-        "ownership": ownership_text(&record.ownership),
-        "lastFailure": record.last_failure,
-        "message": what_to_do,
-        "actor": record.last_failure.as_ref().map(Failure::actor),
-        "renewal": renewal_value(record, poll),
-        "createdAt": record.created_at,
-        "updatedAt": record.updated_at,
-    })
+/// When the status of a record last changed; `None` if the record is gone by now.
+async fn status_since(
+    store: &dyn CertificateStore,
+    record: &DomainRecord,
+) -> Result<Option<Timestamp>, StoreError> {
+    let filter = DomainFilter {
+        name: Some(NameFilter::Exact(record.hostname.clone())),
+        ..DomainFilter::default()
+    };
+    let page = fleet::list(store, &filter, record.updated_at, None, MAX_PAGE).await?;
+    let mut listed = page.domains.into_iter();
+    let listed = listed.find(|listed| listed.record.id == record.id);
+    Ok(listed.map(|listed| listed.status_since))
 }
 
-fn deployment_value(deployment: &Deployment, has_left: bool) -> Value {
-    json!({
-        "edge": deployment.edge,
-        "isConfigured": !has_left,
-        "certificateId": deployment.certificate_id,
-        "generation": deployment.generation,
-        "deployedAt": deployment.deployed_at,
-    })
+fn domain(
+    record: &DomainRecord,
+    status_since: Option<Timestamp>,
+    poll: Option<&RenewalInfoPoll>,
+    message: Option<String>,
+) -> Domain {
+    let failure = record.last_failure.as_ref();
+    Domain {
+        id: record.id,
+        tenant_id: record.tenant_id.clone(),
+        hostname: record.hostname.clone(),
+        cname_target: record.cname_target.clone(),
+        status: record.phase.status(),
+        status_since,
+        phase: record.phase.name(),
+        attempt: record.attempt,
+        next_attempt_at: record.next_attempt_at,
+        ownership: ownership_text(&record.ownership),
+        code: failure.map(Failure::code),
+        last_failure: failure.cloned(),
+        message,
+        actor: failure.map(Failure::actor),
+        renewal: renewal(record, poll),
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    }
 }
 
-fn event_value(event: &DomainEvent) -> Value {
-    json!({
-        "at": event.at,
-        "kind": event.kind,
-        "phase": event.phase,
-        "detail": event.detail,
-        "durationMs": event.duration.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        "replica": event.replica,
-    })
+fn edge_deployment(deployment: &Deployment, has_left: bool) -> EdgeDeployment {
+    EdgeDeployment {
+        edge: deployment.edge.clone(),
+        is_configured: !has_left,
+        certificate_id: deployment.certificate_id,
+        generation: deployment.generation,
+        deployed_at: deployment.deployed_at,
+    }
+}
+
+fn history_line(event: DomainEvent) -> HistoryLine {
+    let millis = |took: Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    HistoryLine {
+        at: event.at,
+        kind: event.kind,
+        phase: event.phase,
+        detail: event.detail,
+        duration_ms: event.duration.map(millis),
+        replica: event.replica,
+    }
 }

@@ -57,6 +57,83 @@ async fn renew(world: &World) {
     renewed.await.unwrap();
 }
 
+/// The two domains of the story, found by what they are.
+fn the_fleet_can_be_asked(world: &World) {
+    let listed = |options: &[&str]| {
+        let command = [&["domains", "list", "--json"], options].concat();
+        let said = said(world, &command);
+        let names = said.lines().map(|line| {
+            let domain: Value = serde_json::from_str(line).unwrap();
+            assert!(domain["statusSince"].is_string(), "{domain}");
+            domain["hostname"].as_str().unwrap().to_owned()
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--status", "active"]), [HOST]);
+    assert_eq!(listed(&["--code", "DNS_NXDOMAIN"]), ["www.nowhere.test"]);
+    assert_eq!(
+        listed(&["--actor", "customer", "--suffix", "nowhere.test"]).len(),
+        1
+    );
+    assert_eq!(
+        listed(&["--name", HOST, "--expires-within", "36500d"]),
+        [HOST]
+    );
+    assert!(listed(&["--prefix", "www.", "--tenant", "nobody"]).is_empty());
+    let counted = |options: &[&str]| -> Value {
+        let command = [&["domains", "count", "--json"], options].concat();
+        serde_json::from_str(&said(world, &command)).unwrap()
+    };
+    assert_eq!(counted(&[])["domains"], 2);
+    let by_status = counted(&["--by", "status"]);
+    assert_eq!(
+        by_status["groups"].as_array().unwrap().len(),
+        2,
+        "{by_status}"
+    );
+    assert_eq!(
+        counted(&["--by", "tenant", "--status", "Active"])["domains"],
+        1
+    );
+    let table = said(world, &["domains", "count", "--by", "code"]);
+    assert!(
+        table.contains("DNS_NXDOMAIN") && table.contains("(no failure)"),
+        "{table}"
+    );
+    let fleet: Value = serde_json::from_str(&said(world, &["fleet", "--json"])).unwrap();
+    assert_eq!(fleet["domains"], 2, "{fleet}");
+    assert_eq!(fleet["causes"][0]["code"], "DNS_NXDOMAIN", "{fleet}");
+    let text = said(world, &["fleet"]);
+    assert!(text.contains("2 domains"), "{text}");
+    let place = said(world, &["domains", "list", "--limit", "1"]);
+    let place = place
+        .lines()
+        .find_map(|line| line.split_once("--after "))
+        .unwrap()
+        .1;
+    let rest = said(world, &["domains", "list", "--after", place]);
+    assert!(
+        !rest.contains(HOST) && rest.contains("www.nowhere.test"),
+        "{rest}"
+    );
+    for (options, remedy) in [
+        (["--status", "Active", "--after", place], "begin without it"),
+        (
+            ["--edge", "https://nowhere:1", "--limit", "5"],
+            "`dps edges` lists the edges",
+        ),
+    ] {
+        let output = dps(world.home(), &[&["domains", "list"][..], &options].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(remedy), "{error}");
+    }
+    let output = dps(world.home(), &["domains", "count", "--code", "DNS_NXDOMAN"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("did you mean DNS_NXDOMAIN?"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "one story of an operator")]
 async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_on() {
@@ -85,6 +162,7 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         (&listed[0]["hostname"], &listed[0]["id"]),
         (&HOST.into(), &live.as_str().into())
     );
+    the_fleet_can_be_asked(&world);
     let shown = shown_as_json(&world);
     let events: Vec<&str> = shown["events"]
         .as_array()

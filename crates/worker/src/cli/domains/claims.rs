@@ -1,9 +1,9 @@
 //! The claims of one hostname, for people.
 
+use dps_admin_api::Claim;
 use dps_application::ports::store::DomainRecord;
 use dps_domain::Ownership;
 use dps_domain::ownership::Basis;
-use serde_json::{Value, json};
 
 /// Records of one hostname that are shown.
 pub(super) const MAX_CLAIMS: u32 = 20;
@@ -24,11 +24,11 @@ pub(super) fn ownership_text(ownership: &Ownership) -> String {
     }
 }
 
-pub(super) fn claim_value(record: &DomainRecord) -> Value {
-    json!({
-        "id": record.id,
-        "tenantId": record.tenant_id,
-        "status": record.phase.status(),
-        "ownership": ownership_text(&record.ownership),
-    })
+pub(super) fn claim(record: &DomainRecord) -> Claim {
+    Claim {
+        id: record.id,
+        tenant_id: record.tenant_id.clone(),
+        status: record.phase.status(),
+        ownership: ownership_text(&record.ownership),
+    }
 }

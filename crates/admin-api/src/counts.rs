@@ -1,0 +1,86 @@
+//! Counts of domains, and the fleet as a whole.
+
+use dps_domain::{Actor, Status, Timestamp};
+use serde::Serialize;
+
+/// The groups of a count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CountBy {
+    /// By status.
+    Status,
+    /// By the code of the last failure.
+    Code,
+    /// By tenant.
+    Tenant,
+    /// By who must act.
+    Actor,
+}
+
+/// A count of domains, as `dps domains count --json` prints it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    /// Domains in all.
+    pub domains: u64,
+    /// The groups; absent if there are none.
+    pub by: Option<CountBy>,
+    /// The domains of each group, the largest first; empty without groups.
+    pub groups: Vec<CountGroup>,
+}
+
+/// A group of a count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountGroup {
+    /// The status, code, tenant or actor; absent for domains without a failure.
+    pub key: Option<String>,
+    /// Domains.
+    pub domains: u64,
+}
+
+/// The fleet as a whole, as `dps fleet --json` prints it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fleet {
+    /// The time of the counts.
+    pub counted_at: Timestamp,
+    /// The time of the earlier counts that changes are about; absent without any.
+    pub compared_with: Option<Timestamp>,
+    /// Domains in all.
+    pub domains: u64,
+    /// The domains of every status.
+    pub statuses: Vec<StatusCount>,
+    /// The causes of failures, the most frequent first.
+    pub causes: Vec<Cause>,
+    /// Domains whose certificate ends within a week, those that moved away left out.
+    pub expiring: u64,
+}
+
+/// The domains of a status.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCount {
+    /// The status.
+    pub status: Status,
+    /// Domains.
+    pub domains: u64,
+    /// More domains than at the earlier time; absent without one.
+    pub change: Option<i64>,
+}
+
+/// The domains whose last failure has a code.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// The code.
+    pub code: &'static str,
+    /// Who must act.
+    pub actor: Actor,
+    /// Domains.
+    pub domains: u64,
+    /// Of these, domains that are served.
+    pub served: u64,
+    /// More domains than at the earlier time; absent without one.
+    pub change: Option<i64>,
+}
