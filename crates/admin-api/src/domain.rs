@@ -130,7 +130,7 @@ pub struct Claim {
 pub struct HistoryLine {
     /// When.
     pub at: Timestamp,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
     /// The phase after it.
     pub phase: String,

@@ -1,10 +1,16 @@
-//! Wire types of an operator's questions, one for each noun.
+//! Wire types of the admin API, contract v1, one for each noun.
 //!
 //! The commands print them with `--json`. Fields are in camel case, times are text as in RFC 3339,
 //! and a field that is `null` has no value. Readers ignore fields that they do not know.
 
+mod action;
 mod counts;
 mod domain;
+mod edge;
+mod limit;
 
+pub use action::{Acted, Action};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
 pub use domain::{Claim, Domain, DomainDetail, EdgeDeployment, HistoryLine, Renewal};
+pub use edge::{ApproveRequest, Approved, Edge, Edges};
+pub use limit::{LiftRequest, Lifted, Limit, Limits};

@@ -4,7 +4,7 @@ pub mod fleet;
 pub mod limits;
 pub mod size;
 
-use dps_domain::record::operator::Refused;
+use dps_domain::record::operator::{Refused, Requester};
 use dps_domain::record::{self, DomainRecord, RecordWrite};
 use dps_domain::{Hostname, Timestamp};
 
@@ -46,26 +46,27 @@ pub enum OperatorError {
 const TRIES: usize = 5;
 
 /// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is
-/// served meanwhile. `who` is what the history calls the operator's process.
-pub async fn renew(
+/// served meanwhile.
+pub async fn renew<'a>(
     store: &dyn CertificateStore,
-    who: &str,
+    by: impl Into<Requester<'a>>,
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    let change = |record: &DomainRecord| record::operator::renew(record, now, who);
+    let by = by.into();
+    let change = |record: &DomainRecord| record::operator::renew(record, now, by);
     write(store, hostname, change).await
 }
 
-/// Makes a domain's next step due now, in every state; one that failed starts over. `who` is what
-/// the history calls the operator's process.
-pub async fn retry(
+/// Makes a domain's next step due now, in every state; one that failed starts over.
+pub async fn retry<'a>(
     store: &dyn CertificateStore,
-    who: &str,
+    by: impl Into<Requester<'a>>,
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    let change = |record: &DomainRecord| record::operator::retry(record, now, who);
+    let by = by.into();
+    let change = |record: &DomainRecord| record::operator::retry(record, now, by);
     write(store, hostname, change).await
 }
 

@@ -35,7 +35,8 @@ use tree::Node;
 
 /// The sections of the one `appsettings.json` that all our processes share. A process that knows
 /// only some of them passes over the others (see [`Loader::ignoring_other_sections`]).
-pub const SECTIONS: [&str; 11] = [
+pub const SECTIONS: [&str; 12] = [
+    "Admin",
     "Agent",
     "Cabinet",
     "CabinetApi",

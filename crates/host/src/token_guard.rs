@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::{Extensions, HeaderMap};
@@ -27,12 +27,12 @@ const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Peers remembered at once. The one that has been quiet longest makes room for a new one.
 const MAX_PEERS: usize = 1024;
 
-/// Admits requests that show a token.
+/// Admits requests that show a token. `H` tells whose token it is.
 #[derive(Debug)]
-pub struct TokenGuard {
-    /// The purpose of the token, for the log.
+pub struct TokenGuard<H = ()> {
+    /// The purpose of the tokens, for the log.
     name: &'static str,
-    token: BearerToken,
+    tokens: RwLock<Vec<(BearerToken, H)>>,
     refused: AtomicU64,
     peers: Mutex<Peers>,
 }
@@ -40,19 +40,52 @@ pub struct TokenGuard {
 impl TokenGuard {
     /// A guard that wants `token`; `name` says in the log what it is for.
     pub fn new(name: &'static str, token: &Secret) -> Self {
-        Self {
-            name,
-            token: BearerToken::new(token),
-            refused: AtomicU64::new(0),
-            peers: Mutex::default(),
-        }
+        Self::of_holders(name, [(token, ())])
     }
 
     /// Whether a request with these headers and extensions shows the token. Returns late if it does
     /// not.
     pub async fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
-        if self.token.is_in(headers) {
-            return true;
+        self.holder(headers, extensions).await.is_some()
+    }
+}
+
+impl<H: Clone> TokenGuard<H> {
+    /// A guard that wants one of several tokens, each with its holder.
+    pub fn of_holders<'a>(
+        name: &'static str,
+        tokens: impl IntoIterator<Item = (&'a Secret, H)>,
+    ) -> Self {
+        let guard = Self {
+            name,
+            tokens: RwLock::default(),
+            refused: AtomicU64::new(0),
+            peers: Mutex::default(),
+        };
+        guard.replace(tokens);
+        guard
+    }
+
+    /// Wants these tokens from now on, and no others.
+    pub fn replace<'a>(&self, tokens: impl IntoIterator<Item = (&'a Secret, H)>) {
+        let tokens = tokens
+            .into_iter()
+            .map(|(token, holder)| (BearerToken::new(token), holder));
+        let tokens = tokens.collect();
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    }
+
+    /// The holder of the token that a request with these headers and extensions shows. Returns late
+    /// if it shows none that is wanted.
+    pub async fn holder(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<H> {
+        let holder = {
+            let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+            let mut tokens = tokens.iter();
+            let shown = tokens.find(|(token, _)| token.is_in(headers));
+            shown.map(|(_, holder)| holder.clone())
+        };
+        if holder.is_some() {
+            return holder;
         }
         let peer = extensions
             .get::<ClientAddress>()
@@ -63,7 +96,7 @@ impl TokenGuard {
             // The routes are called without a server, so no connection waits for the place.
             None => tokio::time::sleep(delay).await,
         }
-        false
+        None
     }
 
     /// Wrong tokens so far.
@@ -185,5 +218,28 @@ mod tests {
         assert!(guard.admits(&headers, &extensions).await);
         assert_eq!(started.elapsed(), Duration::ZERO);
         assert_eq!(guard.refused(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_token_has_its_holder_until_others_replace_it() {
+        let [first, second, third] = [
+            "first-token-00000",
+            "second-token-0000",
+            "third-token-00000",
+        ]
+        .map(Secret::from);
+        let guard = TokenGuard::of_holders("test", [(&first, "ann"), (&second, "bob")]);
+        let holder = async |token: &Secret| {
+            let mut headers = HeaderMap::new();
+            let value = format!("Bearer {}", token.expose());
+            headers.insert("authorization", value.parse().unwrap());
+            guard.holder(&headers, &Extensions::new()).await
+        };
+        assert_eq!(holder(&first).await, Some("ann"));
+        assert_eq!(holder(&second).await, Some("bob"));
+        assert_eq!(holder(&third).await, None);
+        guard.replace([(&third, "ann"), (&second, "bob")]);
+        assert_eq!(holder(&first).await, None);
+        assert_eq!(holder(&third).await, Some("ann"));
     }
 }

@@ -4,6 +4,7 @@
 //! This module checks ranges, required settings and combinations, for the role that starts. A
 //! [`Report`] collects all findings, each with its key and the remedy.
 
+mod admin;
 mod cabinet_api;
 mod certificate_store;
 mod data_folder;
@@ -30,6 +31,7 @@ use dps_host::Secret;
 use dps_host::settings::{ListOf, Loaded, Loader, SettingsError};
 use serde::{Deserialize, Serialize};
 
+pub use admin::{Admin, AdminRole, AdminToken};
 pub use cabinet_api::CabinetApi;
 pub use certificate_store::{CertificateStore, KeySource};
 pub use data_folder::DataFolder;
@@ -48,12 +50,17 @@ pub use workers::{
 };
 
 /// The lists of sections.
-const LISTS: &[ListOf] = &[("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"])];
+const LISTS: &[ListOf] = &[
+    ("Admin:Tokens", &["Name", "Role", "TokenFile"]),
+    ("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"]),
+];
 
 /// All sections of `appsettings.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Settings {
+    /// Section `Admin`: the admin API.
+    pub admin: Admin,
     /// Section `Agent`: the agent beside this machine's HAProxy.
     pub agent: haproxy_domain_agent::Settings,
     /// Section `Cabinet`: the reference Cabinet.
@@ -213,6 +220,7 @@ impl Settings {
             self.dns.check(&mut report);
             self.workers.check(&mut report);
             self.replica.check(&mut report);
+            self.admin.check(&mut report);
         }
         if matches!(role, Role::Cabinet | Role::Standalone) {
             report

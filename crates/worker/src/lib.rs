@@ -5,6 +5,7 @@
 //! shutdown token fires. Meanwhile [`http`] serves liveness, readiness and the metrics of
 //! [`telemetry`].
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -265,7 +265,8 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         }
         Domains::Retry { host } => {
             let record =
-                operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;
+                operator::retry(store, Replica::operator().as_str(), now, &hostname(&host)?)
+                    .await?;
             outln!(
                 "{}: the next step is due now ({}).",
                 record.hostname,
@@ -274,7 +275,8 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         }
         Domains::Renew { host } => {
             let record =
-                operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
+                operator::renew(store, Replica::operator().as_str(), now, &hostname(&host)?)
+                    .await?;
             outln!(
                 "{}: the renewal is due now; the current certificate is served until then.",
                 record.hostname

@@ -14,6 +14,7 @@ use dps_host::mutual_tls::{self, ClientTls};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin;
 use crate::config::Settings;
 use crate::http::{Readiness, Surface, router};
 use crate::telemetry::Metrics;
@@ -39,7 +40,10 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
     };
     let metrics = front.metrics.clone();
     let ran = match wiring::service(settings, &peers, &metrics, Arc::clone(&store)).await {
-        Ok(service) => serve(service, peers.agent_tls.clone(), front, shutdown).await,
+        Ok(service) => match admin::bind(settings, &service) {
+            Ok(admin) => serve(service, peers.agent_tls.clone(), (front, admin), shutdown).await,
+            Err(error) => front.close().await.and(Err(error)),
+        },
         Err(error) => front.close().await.and(Err(error)),
     };
     wiring::close_store(&store).await;
@@ -105,7 +109,7 @@ impl Front {
 pub(crate) async fn serve(
     service: Service,
     agent_tls: Option<ClientTls>,
-    front: Front,
+    (front, admin): (Front, Option<admin::Bound>),
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let drained = front.drained.clone();
@@ -119,6 +123,7 @@ pub(crate) async fn serve(
     ));
     let files = agent_tls
         .map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
+    let admin = admin.map(|admin| tokio::spawn(admin.run(drained.clone())));
     tracing::info!(
         edges = service.fleet.members().len(),
         resolvers = service.resolvers.status().len(),
@@ -128,8 +133,8 @@ pub(crate) async fn serve(
     dps_application::run(service, shutdown).await;
     drained.cancel();
     gauges.await?;
-    if let Some(files) = files {
-        files.await?;
+    for task in [files, admin].into_iter().flatten() {
+        task.await?;
     }
     front.close().await?;
     tracing::info!("service.drained");

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::admin;
 use crate::config::{AgentTokens, DataFolder, Settings};
 use crate::http::Readiness;
 use crate::service::{self, Front};
@@ -30,6 +31,8 @@ pub struct Standalone {
     pub agent: SocketAddr,
     /// Where health and metrics are served.
     pub http: SocketAddr,
+    /// Where the admin API listens; `None` if it is off.
+    pub admin: Option<SocketAddr>,
     /// The service, for calls in the same process.
     pub service: Service,
     workers: JoinHandle<anyhow::Result<()>>,
@@ -102,6 +105,8 @@ async fn start_on(
     };
     let service = wiring::service(settings, &peers, &front.metrics, Arc::clone(&store)).await?;
     let http_address = front.address();
+    let admin = admin::bind(settings, &service)?;
+    let admin_address = admin.as_ref().map(|admin| admin.address);
 
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());
     let parts = vec![
@@ -113,11 +118,17 @@ async fn start_on(
                 .context("the Cabinet failed")
         }),
     ];
-    let workers = tokio::spawn(service::serve(service.clone(), None, front, shutdown));
+    let workers = tokio::spawn(service::serve(
+        service.clone(),
+        None,
+        (front, admin),
+        shutdown,
+    ));
     Ok(Standalone {
         cabinet: cabinet_address,
         agent: agent_address,
         http: http_address,
+        admin: admin_address,
         service,
         workers,
         parts,

@@ -15,9 +15,28 @@ pub enum Refused {
     NotWaiting(&'static str),
 }
 
+/// The author of a request, for the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requester<'a> {
+    /// The process or person, as the history names it.
+    pub who: &'a str,
+    /// The reason that was given.
+    pub reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Requester<'a> {
+    fn from(who: &'a str) -> Self {
+        Self { who, reason: None }
+    }
+}
+
 /// Begins the renewal of a live domain at `now`, whatever its stored moment. The present
-/// certificate is served meanwhile. `who` is what the history calls the operator's process.
-pub fn renew(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordWrite, Refused> {
+/// certificate is served meanwhile.
+pub fn renew<'a>(
+    before: &DomainRecord,
+    now: Timestamp,
+    by: impl Into<Requester<'a>>,
+) -> Result<RecordWrite, Refused> {
     if !before.phase.is_live() {
         return Err(Refused::NotLive);
     }
@@ -26,12 +45,20 @@ pub fn renew(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
     if let Ok(phase) = before.phase.clone().apply(Event::RenewalDue) {
         record.phase = phase;
     }
-    Ok(requested(record, now, EventKind::RenewalRequested, who))
+    Ok(requested(
+        record,
+        now,
+        EventKind::RenewalRequested,
+        by.into(),
+    ))
 }
 
-/// Makes a domain's next step due at `now`, in every state; one that failed starts over. `who` is
-/// what the history calls the operator's process.
-pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordWrite, Refused> {
+/// Makes a domain's next step due at `now`, in every state; one that failed starts over.
+pub fn retry<'a>(
+    before: &DomainRecord,
+    now: Timestamp,
+    by: impl Into<Requester<'a>>,
+) -> Result<RecordWrite, Refused> {
     let mut record = before.clone();
     match &before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {}
@@ -51,7 +78,12 @@ pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
         }
         Phase::Gone => return Err(Refused::NotWaiting("it was removed")),
     }
-    Ok(requested(record, now, EventKind::RetryByOperator, who))
+    Ok(requested(
+        record,
+        now,
+        EventKind::RetryByOperator,
+        by.into(),
+    ))
 }
 
 /// Makes a record due at `now` that waited for a limit which an operator lifted.
@@ -83,12 +115,20 @@ pub fn outage_ended(before: &DomainRecord, due: Timestamp, now: Timestamp) -> Op
     })
 }
 
-fn requested(mut record: DomainRecord, now: Timestamp, kind: EventKind, who: &str) -> RecordWrite {
+fn requested(
+    mut record: DomainRecord,
+    now: Timestamp,
+    kind: EventKind,
+    by: Requester<'_>,
+) -> RecordWrite {
     record.next_attempt_at = Some(now);
     record.attempt = 0;
     record.order_gate = record.order_gate.lifted();
     record.updated_at = now;
-    noted(record, kind, json!({}), who)
+    let detail = by
+        .reason
+        .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    noted(record, kind, detail, by.who)
 }
 
 fn noted(record: DomainRecord, kind: EventKind, detail: Value, who: &str) -> RecordWrite {

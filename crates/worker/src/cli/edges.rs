@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use dps_admin_api::Edge;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
+use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::output::outln;
 use crate::config::HAProxyAgent;
@@ -69,19 +71,16 @@ pub async fn list(
     now: Timestamp,
     as_json: bool,
 ) -> anyhow::Result<()> {
+    if as_json {
+        for edge in all(store, configured, now).await? {
+            outln!("{}", json!(edge))?;
+        }
+        return Ok(());
+    }
     let mut edges = Vec::new();
     for edge in store.edges().await? {
         let presents = store.edge_presents(&edge.name).await?;
         edges.push((edge, presents));
-    }
-    if as_json {
-        for (edge, presents) in &edges {
-            outln!(
-                "{}",
-                value(edge, *presents, state_of(edge, configured, now).0)
-            )?;
-        }
-        return Ok(());
     }
     if edges.is_empty() {
         outln!("No edge is known yet; `dps run` adds those of the section HAProxyAgent.")?;
@@ -162,23 +161,38 @@ pub async fn approve(
     Ok(())
 }
 
-fn value(edge: &KnownEdge, presents: u64, state: &str) -> Value {
+/// Every edge as programs read it.
+pub async fn all(
+    store: &dyn CertificateStore,
+    configured: &HAProxyAgent,
+    now: Timestamp,
+) -> Result<Vec<Edge>, StoreError> {
+    let mut edges = Vec::new();
+    for edge in store.edges().await? {
+        let presents = store.edge_presents(&edge.name).await?;
+        let (state, _) = state_of(&edge, configured, now);
+        edges.push(wire(edge, presents, state));
+    }
+    Ok(edges)
+}
+
+fn wire(edge: KnownEdge, presents: u64, state: &str) -> Edge {
     let compared = edge.compared;
-    json!({
-        "name": edge.name,
-        "standing": state,
-        "approvedAt": edge.approved_at,
-        "unreachableSince": edge.reachability.unreachable_since,
-        "answeredAgainAt": edge.reachability.answered_again_at,
-        "problem": edge.problem,
-        "presents": presents,
-        "certificates": compared.map(|compared| compared.certificates),
-        "behind": compared.map(|compared| compared.refused),
-        "unknown": compared.map(|compared| compared.unknown),
-        "comparedAt": compared.map(|compared| compared.at),
-        "firstSeenAt": edge.first_seen_at,
-        "listedAt": edge.listed_at,
-    })
+    Edge {
+        name: edge.name,
+        state: state.to_owned(),
+        approved_at: edge.approved_at,
+        unreachable_since: edge.reachability.unreachable_since,
+        answered_again_at: edge.reachability.answered_again_at,
+        problem: edge.problem,
+        presents,
+        certificates: compared.map(|compared| compared.certificates),
+        refused: compared.map(|compared| compared.refused),
+        unknown: compared.map(|compared| compared.unknown),
+        compared_at: compared.map(|compared| compared.at),
+        first_seen_at: edge.first_seen_at,
+        listed_at: edge.listed_at,
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! `dps limits`: what is left of the CA's limits, for people and programs, and the lifting of a
 //! wait.
 
-use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use dps_admin_api::Limit;
 use dps_application::operator::limits::{Lifted, LimitState, lift, show};
 use dps_application::ports::CertificateStore;
+use dps_application::ports::store::StoreError;
 use dps_domain::limits::LimitKind;
+use dps_domain::text::shown;
 use dps_domain::{Hostname, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::output::outln;
 use crate::config::{LetsEncrypt, Replica};
@@ -20,14 +22,14 @@ pub async fn print(
     now: Timestamp,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let limits = ca.effective_limits();
-    let states = show(store, (ca.directory_url.as_str(), &limits), now).await?;
     if as_json {
-        for state in &states {
-            outln!("{}", value(state))?;
+        for limit in all(store, ca, now).await? {
+            outln!("{}", json!(limit))?;
         }
         return Ok(());
     }
+    let limits = ca.effective_limits();
+    let states = show(store, (ca.directory_url.as_str(), &limits), now).await?;
     if states.is_empty() {
         outln!("No limit of {} is used or waited for.", ca.directory_url)?;
         return Ok(());
@@ -65,20 +67,7 @@ pub async fn lift_by_name(
     limit: &str,
     name: Option<&str>,
 ) -> anyhow::Result<()> {
-    let kind = LimitKind::named(limit).with_context(|| {
-        let known = LimitKind::ALL.map(LimitKind::as_str).join(", ");
-        format!("{limit:?} is not a limit; the limits are {known}")
-    })?;
-    let hostname = |name| Hostname::parse(name).with_context(|| format!("{name:?} cannot be used"));
-    let subject = match (kind, name) {
-        (_, None) => None,
-        // Counted by tenant.
-        (LimitKind::UnprovenOrders, Some(tenant)) => Some(tenant.to_owned()),
-        (LimitKind::RegisteredDomain, Some(name)) => {
-            Some(hostname(name)?.registered_domain().to_owned())
-        }
-        (_, Some(name)) => Some(hostname(name)?.as_str().to_owned()),
-    };
+    let (kind, subject) = parse(limit, name)?;
     let subject = subject.as_deref();
     let directory_url = ca.directory_url.as_str();
     let Lifted { buckets, woken } = lift(
@@ -101,12 +90,62 @@ fn left(state: &LimitState) -> Option<u32> {
     Some(state.left).filter(|left| *left != u32::MAX)
 }
 
-fn value(state: &LimitState) -> Value {
-    json!({
-        "limit": state.kind.as_str(),
-        "name": state.subject,
-        "left": left(state),
-        "nextAt": state.next_at,
-        "blockedUntil": state.blocked_until,
-    })
+/// The limits of the configured CA that are used in part or waited for, as programs read them.
+pub async fn all(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+) -> Result<Vec<Limit>, StoreError> {
+    let limits = ca.effective_limits();
+    let states = show(store, (ca.directory_url.as_str(), &limits), now).await?;
+    Ok(states.into_iter().map(wire).collect())
+}
+
+fn wire(state: LimitState) -> Limit {
+    Limit {
+        limit: state.kind.as_str().to_owned(),
+        left: left(&state),
+        name: state.subject,
+        next_at: state.next_at,
+        blocked_until: state.blocked_until,
+    }
+}
+
+/// A limit or the name of one that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct LimitError {
+    /// The argument or field.
+    pub field: &'static str,
+    /// The reason, with the remedy.
+    pub problem: String,
+}
+
+/// Parses a limit and the name whose limit it is; of a hostname, the part that the limit counts.
+pub fn parse(limit: &str, name: Option<&str>) -> Result<(LimitKind, Option<String>), LimitError> {
+    let unknown = || {
+        let known = LimitKind::ALL.map(LimitKind::as_str).join(", ");
+        let limit = shown(limit, 100);
+        LimitError {
+            field: "limit",
+            problem: format!("{limit:?} is not a limit; the limits are {known}"),
+        }
+    };
+    let kind = LimitKind::named(limit).ok_or_else(unknown)?;
+    let hostname = |name: &str| {
+        Hostname::parse(name).map_err(|error| LimitError {
+            field: "name",
+            problem: format!("{:?} cannot be used: {error}", shown(name, 300)),
+        })
+    };
+    let subject = match (kind, name) {
+        (_, None) => None,
+        // Counted by tenant.
+        (LimitKind::UnprovenOrders, Some(tenant)) => Some(tenant.to_owned()),
+        (LimitKind::RegisteredDomain, Some(name)) => {
+            Some(hostname(name)?.registered_domain().to_owned())
+        }
+        (_, Some(name)) => Some(hostname(name)?.as_str().to_owned()),
+    };
+    Ok((kind, subject))
 }

@@ -96,17 +96,17 @@ impl AgentTokens {
     }
 }
 
-/// Section `HAProxyAgent:Tls`: mutual TLS, by all three files or none. Without them, https trusts
-/// the system's authorities, and agents check the token alone.
+/// Mutual TLS, by all three files or none. Without them, https to agents trusts the system's
+/// authorities, and agents check the token alone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[expect(clippy::struct_field_names, reason = "the names of the settings")]
 pub struct Tls {
-    /// PEM file of the service's certificate, leaf first.
+    /// PEM file of our certificate, leaf first.
     pub certificate_file: Option<PathBuf>,
     /// PEM file of its private key.
     pub key_file: Option<PathBuf>,
-    /// PEM file of the authority that issues the agents' certificates.
+    /// PEM file of the authority that issues the other side's certificates.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -114,7 +114,7 @@ impl Tls {
     const FILES: [&str; 3] = ["CertificateFile", "KeyFile", "CaFile"];
 
     /// Returns the three files, or none; else the names of the missing settings.
-    fn files(&self) -> Result<Option<TlsFiles>, Vec<&'static str>> {
+    pub(super) fn files(&self) -> Result<Option<TlsFiles>, Vec<&'static str>> {
         TlsFiles::all_or_none(
             self.certificate_file.as_ref(),
             self.key_file.as_ref(),

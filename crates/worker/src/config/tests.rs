@@ -7,7 +7,7 @@ use dps_domain::lane::Lane;
 use dps_domain::policy::{ProbeMode, ProbePolicy, Vantage};
 use dps_host::MASK;
 use dps_host::settings::SECTIONS;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
@@ -176,6 +176,9 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
                 format!("{name}__0__BASEURL"),
                 "http://127.0.0.1:1".to_owned(),
             ),
+            Value::Array(_) if key == "Admin:Tokens" => {
+                (format!("{name}__0__NAME"), "ann".to_owned())
+            }
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
             }
@@ -186,6 +189,85 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
         };
         load("{}", &[(&name, &text)]).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
     }
+}
+
+#[test]
+fn a_token_of_the_admin_api_that_cannot_be_used_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let (good, same) = (file("a", "0123456789abcdef"), file("b", "0123456789abcdef"));
+    let short = file("c", "short");
+    let errors = |tokens: Value, listen: &str| {
+        let settings = json!({ "Admin": { "Listen": listen, "Tokens": tokens } }).to_string();
+        let report = load(&settings, &[]).unwrap().check(Role::Run);
+        let errors = report.errors.into_iter();
+        let own = errors.filter(|finding| finding.key.starts_with("Admin"));
+        own.map(|finding| finding.to_string()).collect::<Vec<_>>()
+    };
+    let token =
+        |name: &str, file: &str| json!({ "Name": name, "Role": "Admin", "TokenFile": file });
+    assert_eq!(errors(json!([token("ann", &good)]), "127.0.0.1:0"), [""; 0]);
+    for (tokens, listen, key, words) in [
+        (
+            json!([token("", &good)]),
+            "127.0.0.1:0",
+            "Admin:Tokens:0:Name",
+            "1 to 64 letters",
+        ),
+        (
+            json!([token("a b", &good)]),
+            "127.0.0.1:0",
+            "Admin:Tokens:0:Name",
+            "1 to 64 letters",
+        ),
+        (
+            json!([{ "Name": "ann" }]),
+            "127.0.0.1:0",
+            "Admin:Tokens:0:TokenFile",
+            "is missing",
+        ),
+        (
+            json!([token("ann", &short)]),
+            "127.0.0.1:0",
+            "Admin:Tokens:0:TokenFile",
+            "at least 16",
+        ),
+        (
+            json!([token("ann", "/nowhere")]),
+            "127.0.0.1:0",
+            "Admin:Tokens:0:TokenFile",
+            "cannot read",
+        ),
+        (
+            json!([token("ann", &good), token("ann", &good)]),
+            "127.0.0.1:0",
+            "Admin:Tokens:1:Name",
+            "listed twice",
+        ),
+        (
+            json!([token("ann", &good), token("bob", &same)]),
+            "127.0.0.1:0",
+            "Admin:Tokens:1:TokenFile",
+            "another element",
+        ),
+        (
+            json!([token("ann", &good)]),
+            "0.0.0.0:0",
+            "Admin:Listen",
+            "Admin:AllowUnencrypted",
+        ),
+    ] {
+        let errors = errors(tokens, listen);
+        let is_named = |error: &String| error.starts_with(key) && error.contains(words);
+        assert!(errors.iter().any(is_named), "{key} {words}: {errors:?}");
+    }
+    // Without a token the API is off, wherever it would listen.
+    assert_eq!(errors(json!([]), "0.0.0.0:0"), [""; 0]);
 }
 
 #[test]

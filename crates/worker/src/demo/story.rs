@@ -269,7 +269,7 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
     let host = Hostname::parse(RENEWED)?;
     operator::renew(
         service.store.as_ref(),
-        &service.replica,
+        service.replica.as_ref(),
         service.clock.now(),
         &host,
     )

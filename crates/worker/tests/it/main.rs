@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod active;
+mod admin;
+mod admin_document;
 mod broken;
 mod caa;
 mod clocks;

@@ -1,0 +1,31 @@
+//! A call that acts on a domain.
+
+use dps_domain::{Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The request for an action.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Action {
+    /// Why, in one line of at most 500 characters, for the history of the domain.
+    #[schema(example = "the customer has mended the record")]
+    pub reason: Option<String>,
+}
+
+/// The domain after the action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Acted {
+    /// The hostname, in A-labels.
+    #[schema(example = "shop.example.com")]
+    pub hostname: String,
+    /// The status.
+    #[schema(value_type = String, example = "PendingDns")]
+    pub status: Status,
+    /// The phase within the status.
+    pub phase: String,
+    /// When the next step is due, in UTC.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_attempt_at: Option<Timestamp>,
+}

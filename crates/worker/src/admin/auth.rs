@@ -1,0 +1,44 @@
+//! Who calls, and what the caller may do.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::App;
+use super::problem::Refusal;
+use crate::config::AdminRole;
+
+/// The holder of the token that a request shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// The role of the token.
+    pub(crate) role: AdminRole,
+}
+
+impl Caller {
+    /// Its name as the history of a domain shows it.
+    pub(super) fn in_history(&self) -> String {
+        format!("admin:{}", self.name)
+    }
+}
+
+/// Requires a token of this role or a higher one, and tells the handler whose it is.
+pub(super) async fn require(
+    State((app, role)): State<(Arc<App>, AdminRole)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let holder = app.guard.holder(request.headers(), request.extensions());
+    let Some(caller) = holder.await else {
+        return Refusal::unauthorized().into_response();
+    };
+    if caller.role < role {
+        return Refusal::forbidden(&caller, role).into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}

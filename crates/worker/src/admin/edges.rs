@@ -1,0 +1,59 @@
+//! The edges.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use dps_admin_api::{ApproveRequest, Approved, Edges};
+
+use super::App;
+use super::auth::Caller;
+use super::params::JsonBody;
+use super::problem::{ActionRefusals, ReadRefusals, Refusal};
+use crate::cli::edges;
+
+/// Lists all edges.
+///
+/// These are the edges that are or were in the fleet, and those that were found and wait for
+/// approval.
+#[utoipa::path(get, path = "/admin/v1/edges", tag = "viewer", operation_id = "listEdges",
+    security(("token" = [])),
+    responses((status = 200, description = "The edges, by name.", body = Edges), ReadRefusals))]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Edges>, Refusal> {
+    let configured = &app.settings.haproxy_agent;
+    let items = edges::all(app.store.as_ref(), configured, app.now()).await?;
+    Ok(Json(Edges { items }))
+}
+
+/// Approves an edge that was found by DNS.
+///
+/// The service sends it certificates after its next DNS lookup. An edge that was approved before
+/// stays so.
+#[utoipa::path(post, path = "/admin/v1/edges/approve", tag = "admin", operation_id = "approveEdge",
+    security(("token" = [])),
+    request_body(content = ApproveRequest, description = "The edge."),
+    responses((status = 200, description = "The edge is approved.", body = Approved), ActionRefusals))]
+pub(super) async fn approve(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(request): JsonBody<ApproveRequest>,
+) -> Result<Json<Approved>, Refusal> {
+    let name = request.name.trim_end_matches('/').to_owned();
+    let known = app.store.edges().await?;
+    let edge = known.into_iter().find(|edge| edge.name == name);
+    let Some(edge) = edge else {
+        return Err(Refusal::not_found(
+            "no edge has this name; GET /admin/v1/edges lists the edges",
+        ));
+    };
+    let approved_at = match edge.approved_at {
+        Some(at) => at,
+        None => {
+            let now = app.now();
+            app.store.edge_approve(&name, now).await?;
+            tracing::info!(edge = name, by = %caller.in_history(), "admin.edge_approved");
+            now
+        }
+    };
+    Ok(Json(Approved { name, approved_at }))
+}

@@ -1,0 +1,55 @@
+//! The limits of the CA.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use dps_admin_api::{LiftRequest, Lifted, Limits};
+use dps_application::operator;
+
+use super::App;
+use super::auth::Caller;
+use super::params::JsonBody;
+use super::problem::{ActionRefusals, ReadRefusals, Refusal};
+use crate::cli::limits;
+
+/// Lists the limits of the configured CA that are used in part or waited for.
+#[utoipa::path(get, path = "/admin/v1/limits", tag = "viewer", operation_id = "listLimits",
+    security(("token" = [])),
+    responses((status = 200, description = "The limits.", body = Limits), ReadRefusals))]
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Limits>, Refusal> {
+    let ca = &app.settings.lets_encrypt;
+    let items = limits::all(app.store.as_ref(), ca, app.now()).await?;
+    Ok(Json(Limits { items }))
+}
+
+/// Lifts a limit, of one name if one is given.
+///
+/// Waiting domains are due now. If the CA refuses a request again, they wait again.
+#[utoipa::path(post, path = "/admin/v1/limits/lift", tag = "operator", operation_id = "liftLimit",
+    security(("token" = [])),
+    request_body(content = LiftRequest, description = "The limit."),
+    responses((status = 200, description = "The limit is lifted.", body = Lifted), ActionRefusals))]
+pub(super) async fn lift(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(request): JsonBody<LiftRequest>,
+) -> Result<Json<Lifted>, Refusal> {
+    let (kind, subject) = limits::parse(&request.limit, request.name.as_deref())
+        .map_err(|error| Refusal::field(error.field, error.problem))?;
+    let who = caller.in_history();
+    let directory_url = app.settings.lets_encrypt.directory_url.as_str();
+    let lifted = operator::limits::lift(
+        app.store.as_ref(),
+        (&who, app.now()),
+        directory_url,
+        (kind, subject.as_deref()),
+    )
+    .await?;
+    let (buckets, woken) = (lifted.buckets.len(), lifted.woken);
+    tracing::info!(limit = %kind, name = subject, buckets, woken, by = %who, "admin.limit_lifted");
+    Ok(Json(Lifted {
+        lifted: buckets,
+        woken,
+    }))
+}

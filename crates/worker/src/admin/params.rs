@@ -1,0 +1,69 @@
+//! Path segments and bodies, each checked by name.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use dps_admin_api::Action;
+use dps_domain::Hostname;
+use dps_domain::text::shown;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::problem::Refusal;
+
+/// Longest reason, in characters.
+const MAX_REASON: usize = 500;
+/// How much of a caller's own text a refusal repeats, in characters.
+const SHOWN: usize = 300;
+
+/// The hostname in the path of a call.
+pub(super) struct PathHost(pub(super) Hostname);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathHost {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let refuse = |detail: String| Refusal::field("host", detail);
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| refuse(error.body_text()))?;
+        let host = Hostname::parse(&text).map_err(|error| {
+            let text = shown(&text, SHOWN);
+            refuse(format!("{text:?} cannot be used: {error}"))
+        })?;
+        Ok(Self(host))
+    }
+}
+
+/// A JSON body. An empty one counts as an object without members.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let refuse = |detail: String| Refusal::field("body", detail);
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|error| refuse(error.body_text()))?;
+        let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        // The derived reading of a struct takes an array too.
+        serde_json::from_slice::<Map<String, Value>>(json)
+            .and_then(|object| serde_json::from_value(Value::Object(object)))
+            .map(Self)
+            .map_err(|error| refuse(shown(&error.to_string(), SHOWN)))
+    }
+}
+
+/// The reason of an action, if it can be kept.
+pub(super) fn checked_reason(action: &Action) -> Result<Option<&str>, Refusal> {
+    let reason = action.reason.as_deref();
+    let is_usable = |reason: &str| {
+        reason.chars().count() <= MAX_REASON && !reason.chars().any(char::is_control)
+    };
+    if reason.is_none_or(is_usable) {
+        return Ok(reason);
+    }
+    let detail = format!("must be one line of at most {MAX_REASON} characters");
+    Err(Refusal::field("reason", detail))
+}

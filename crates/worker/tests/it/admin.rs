@@ -1,0 +1,275 @@
+//! The admin API: tokens and roles, and calls that act.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use dps_lab::wait;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql_database};
+
+const HOST: &str = "shop.bakery.test";
+const VIEWER: &str = "token-of-the-viewer";
+const OPERATOR: &str = "token-of-the-operator";
+const ADMIN: &str = "token-of-the-admin";
+
+/// A file that only its owner can read.
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// A world with the admin API and a token of each role, and the API's address.
+async fn world(options: Options) -> (World, Api) {
+    let at = SocketAddr::from(([127, 0, 0, 1], dps_lab::free_port().unwrap()));
+    let files = tempfile::tempdir().unwrap();
+    let token = |name: &str, role: &str, text: &str| {
+        let path = files.path().join(name);
+        write_private(&path, text);
+        json!({ "Name": name, "Role": role, "TokenFile": path })
+    };
+    let tokens = json!([
+        token("vera", "Viewer", VIEWER),
+        token("oleg", "Operator", OPERATOR),
+        token("ada", "Admin", ADMIN),
+    ]);
+    let section = json!({ "Admin": { "Listen": at, "Tokens": tokens } });
+    let world = World::start(options.with(&section)).await;
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build().unwrap();
+    (world, Api { at, files, client })
+}
+
+struct Api {
+    at: SocketAddr,
+    files: tempfile::TempDir,
+    client: reqwest::Client,
+}
+
+impl Api {
+    /// Calls with this token; returns the status and the document.
+    async fn call(
+        &self,
+        (method, path): (Method, &str),
+        token: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let url = format!("http://{}{path}", self.at);
+        let mut request = self.client.request(method, url);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let is_problem = !status.is_success();
+        let media_type = response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(
+            media_type == "application/problem+json",
+            is_problem,
+            "{path} {media_type}"
+        );
+        (status, response.json().await.unwrap())
+    }
+
+    async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+        self.call((Method::GET, path), token, None).await
+    }
+
+    async fn post(&self, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
+        self.call((Method::POST, path), token, Some(body)).await
+    }
+}
+
+async fn acts_by_role(database: Database) {
+    let options = Options {
+        database,
+        ..Options::quick()
+    };
+    let (world, api) = world(options).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let waiting = world.customer.add("www.nowhere.test").await;
+    world.wait_for_code(&waiting, "DNS_NXDOMAIN").await;
+
+    // A role allows the calls of those before it, and no others.
+    let acting = [
+        ("/admin/v1/domains/www.nowhere.test/retry", json!({})),
+        ("/admin/v1/limits/lift", json!({ "limit": "NewOrders" })),
+    ];
+    for (path, body) in &acting {
+        let (status, problem) = api.post(path, VIEWER, body.clone()).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (StatusCode::FORBIDDEN, &json!("FORBIDDEN"))
+        );
+        let (status, _) = api.post(path, OPERATOR, body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let (status, _) = api.post(path, ADMIN, body.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+    }
+    let approve = json!({ "name": "http://127.0.0.1:1" });
+    let path = "/admin/v1/edges/approve";
+    assert_eq!(
+        api.post(path, OPERATOR, approve.clone()).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        api.post(path, ADMIN, approve).await.0,
+        StatusCode::NOT_FOUND
+    );
+    for path in ["/admin/v1/edges", "/admin/v1/limits"] {
+        assert_eq!(api.get(path, VIEWER).await.0, StatusCode::OK, "{path}");
+        for wrong in ["", "token-of-nobody-00"] {
+            let (status, problem) = api.get(path, wrong).await;
+            assert_eq!(
+                (status, &problem["field"]),
+                (StatusCode::UNAUTHORIZED, &json!("Authorization"))
+            );
+        }
+    }
+    let (_, edges) = api.get("/admin/v1/edges", VIEWER).await;
+    assert_eq!(edges["items"][0]["presents"], 1, "{edges}");
+
+    // An action is in the history, with who acted and why.
+    let served = world.visit(HOST).await;
+    let path = format!("/admin/v1/domains/{HOST}/renew");
+    let reason = json!({ "reason": "the key may be known" });
+    let (status, acted) = api.post(&path, OPERATOR, reason).await;
+    assert_eq!((status, &acted["hostname"]), (StatusCode::OK, &json!(HOST)));
+    let renewed = wait::until("another certificate", TIMEOUT, || async {
+        (world.visit(HOST).await != served).then_some(())
+    });
+    renewed.await.unwrap();
+    let shown = dps(world.home(), &["domains", "show", HOST, "--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let events = shown["events"].as_array().unwrap();
+    let asked = events
+        .iter()
+        .find(|event| event["kind"] == "renewal.requested");
+    let asked = asked.unwrap_or_else(|| panic!("{shown:#}"));
+    assert_eq!(asked["replica"], "admin:oleg");
+    assert_eq!(asked["detail"]["reason"], "the key may be known");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_allows_its_calls_and_the_history_says_who_acted_on_sqlite() {
+    acts_by_role(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_allows_its_calls_and_the_history_says_who_acted_on_postgresql() {
+    acts_by_role(Database::Postgres(npgsql_database().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_used_is_named_and_changed_tokens_are_taken_over() {
+    let (world, api) = world(Options::quick()).await;
+    let long = "x".repeat(501);
+    for (path, body, status, field) in [
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!({}),
+            404,
+            Value::Null,
+        ),
+        ("/admin/v1/domains/_/retry", json!({}), 400, json!("host")),
+        ("/admin/v1/domains/%ff/retry", json!({}), 400, json!("host")),
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!({ "reasons": 1 }),
+            400,
+            json!("body"),
+        ),
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!([]),
+            400,
+            json!("body"),
+        ),
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!({ "reason": long }),
+            400,
+            json!("reason"),
+        ),
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!({ "reason": "a\nb" }),
+            400,
+            json!("reason"),
+        ),
+        ("/admin/v1/limits/lift", json!({}), 400, json!("body")),
+        (
+            "/admin/v1/limits/lift",
+            json!({ "limit": "Orders" }),
+            400,
+            json!("limit"),
+        ),
+        (
+            "/admin/v1/limits/lift",
+            json!({ "limit": "ExactSet", "name": "_" }),
+            400,
+            json!("name"),
+        ),
+        ("/admin/v1/nothing", json!({}), 404, Value::Null),
+        ("/admin/v1/edges", json!({}), 405, Value::Null),
+    ] {
+        let (found, problem) = api.post(path, ADMIN, body.clone()).await;
+        assert_eq!(
+            (found.as_u16(), &problem["field"]),
+            (status, &field),
+            "{path} {body} {problem}"
+        );
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        );
+    }
+    let (status, document) = api.get("/openapi.json", "").await;
+    assert_eq!(
+        (status, &document["info"]["title"]),
+        (StatusCode::OK, &json!("Admin API"))
+    );
+
+    // A token file that changes is taken over; one that cannot be used leaves all as it was.
+    write_private(
+        &api.files.path().join("vera"),
+        "another-token-of-the-viewer",
+    );
+    let taken = wait::until("the new token", TIMEOUT, || async {
+        let (status, _) = api
+            .get("/admin/v1/edges", "another-token-of-the-viewer")
+            .await;
+        (status == StatusCode::OK).then_some(())
+    });
+    taken.await.unwrap();
+    assert_eq!(
+        api.get("/admin/v1/edges", VIEWER).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    write_private(&api.files.path().join("vera"), "short");
+    let logged = wait::until("the log", TIMEOUT, || async {
+        world
+            .service
+            .log_text()
+            .contains("admin.tokens_unusable")
+            .then_some(())
+    });
+    logged.await.unwrap();
+    assert_eq!(
+        api.get("/admin/v1/edges", "another-token-of-the-viewer")
+            .await
+            .0,
+        StatusCode::OK
+    );
+    assert!(!world.service.log_text().contains("token-of-the"));
+}
