@@ -11,8 +11,8 @@ const WINDOW: Duration = Duration::from_secs(24 * 3_600);
 /// The shortest time from which a rate is taken.
 const SHORTEST: Duration = Duration::from_secs(10 * 60);
 
-/// The tokens that were used of a bucket lately, as readings of it show. The count is an estimate: a
-/// bucket that became full between two readings hides a few.
+/// The tokens that were used of a bucket lately, as readings of it show. The count is an estimate:
+/// a bucket that became full between two readings hides a few.
 #[derive(Debug, Clone, Default)]
 pub struct BucketUse {
     last: Option<Bucket>,
