@@ -72,7 +72,7 @@ pub struct Store {
     /// The file on SQLite.
     pub(crate) file: Option<PathBuf>,
     /// The lock of who works on it.
-    pub(crate) claimed: Arc<OnceLock<FileLock>>,
+    pub(crate) locked: Arc<OnceLock<FileLock>>,
     pub(crate) events_per_domain: u32,
     pub(crate) turns: Arc<Turns>,
     pub(crate) shard_key: Arc<OnceCell<ShardKey>>,
@@ -117,7 +117,7 @@ impl Store {
             steady: options.steady,
             server_time: options.server_time,
             file,
-            claimed: Arc::default(),
+            locked: Arc::default(),
             events_per_domain: options.events_per_domain,
             turns: Arc::default(),
             shard_key: Arc::default(),

@@ -17,7 +17,6 @@
 
 mod accounts;
 mod certificates;
-mod claim;
 mod connect;
 mod cursors;
 mod domains;
@@ -27,6 +26,7 @@ mod fleet_view;
 mod installation;
 mod json;
 mod ledger;
+mod lock;
 mod migrations;
 mod orders;
 mod outbox;
@@ -43,10 +43,10 @@ mod sync;
 mod term;
 mod wakes;
 
-pub use claim::ClaimError;
 pub use connect::{Store, StoreOptions};
 #[cfg(feature = "bench")]
 pub use domains::lease::statements::ACQUIRE_STATEMENTS as ACQUIRE;
 #[cfg(feature = "bench")]
 pub use dps_database::Sql;
 pub use dps_database::{ConnectError, MigrateError, Operation, OperationTimes, SchemaError};
+pub use lock::LockError;

@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, fleet, fleet_view, installation,
-    ledger, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
+    accounts, certificates, cursors, domains, events, fleet, fleet_view, installation, ledger,
+    lock, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -21,7 +21,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("accounts", accounts::ALL),
         ("renewal_info", renewal_info::ALL),
         ("certificates", certificates::ALL),
-        ("claim", claim::ALL),
+        ("lock", lock::ALL),
         ("cursors", cursors::ALL),
         ("domains", domains::ALL),
         ("domains::cabinet_version", domains::cabinet_version::ALL),

@@ -115,7 +115,7 @@ pub async fn service(
     store: Arc<Store>,
 ) -> anyhow::Result<Service> {
     store
-        .claim()
+        .lock()
         .await
         .context("cannot use the CertificateStore")?;
     let section = &settings.lets_encrypt;

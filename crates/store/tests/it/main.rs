@@ -8,7 +8,6 @@
 )]
 
 mod certificates;
-mod claims;
 mod clocks;
 mod fairness;
 mod faults;
@@ -16,6 +15,7 @@ mod fleet;
 mod fleet_view;
 mod leases;
 mod ledger;
+mod lock;
 mod opening;
 mod orders;
 mod outbox;

@@ -36,7 +36,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(600);
 
 /// The process cannot work on the database.
 #[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
+pub enum LockError {
     /// Another process works on it.
     #[error(
         "another process of the service works on the database (it holds {}); a SQLite file serves one, use PostgreSQL for several",
@@ -48,7 +48,7 @@ pub enum ClaimError {
     },
     /// The lock cannot be made.
     #[error("the lock {} cannot be had", path.display())]
-    Lock {
+    File {
         /// The lock.
         path: PathBuf,
         /// The system's reason.
@@ -73,13 +73,13 @@ impl Store {
     /// Prepares work on a SQLite file. It makes this process the only one for its lifetime, and
     /// frees the leases of a killed process at once. PostgreSQL has many replicas: what a killed
     /// one had leased is taken over when the lease ends. There only the clocks are compared.
-    pub async fn claim(&self) -> Result<(), ClaimError> {
+    pub async fn lock(&self) -> Result<(), LockError> {
         let Some(file) = &self.file else {
             return self.compare_clocks().await;
         };
         let lock = lock(file)?;
-        // A second claim by this very store found its own lock taken above.
-        let _ = self.claimed.set(lock);
+        // A second call on this very store found its own lock taken above.
+        let _ = self.locked.set(lock);
         let mut session = self
             .database
             .write("take over a killed process's leases")
@@ -96,7 +96,7 @@ impl Store {
 }
 
 impl Store {
-    async fn compare_clocks(&self) -> Result<(), ClaimError> {
+    async fn compare_clocks(&self) -> Result<(), LockError> {
         if self.term(Duration::ZERO).now.is_some() {
             return Ok(());
         }
@@ -107,13 +107,13 @@ impl Store {
         let (server, ours) = (row.fields("the server", "at").at("at")?, self.steady.now());
         let apart = server.since(ours).max(ours.since(server));
         if apart > CLOCK_TOLERANCE {
-            return Err(ClaimError::Clock { apart });
+            return Err(LockError::Clock { apart });
         }
         Ok(())
     }
 }
 
-fn lock(database: &Path) -> Result<FileLock, ClaimError> {
+fn lock(database: &Path) -> Result<FileLock, LockError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -128,7 +128,7 @@ fn lock(database: &Path) -> Result<FileLock, ClaimError> {
         .and_then(FileLock::try_new)
     {
         Ok(lock) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(ClaimError::Taken { path }),
-        Err(TryLockError::Error(source)) => Err(ClaimError::Lock { path, source }),
+        Err(TryLockError::WouldBlock) => Err(LockError::Taken { path }),
+        Err(TryLockError::Error(source)) => Err(LockError::File { path, source }),
     }
 }

@@ -1,14 +1,14 @@
 //! Who works on a database.
 
 use dps_domain::Status;
-use dps_store::ClaimError;
+use dps_store::LockError;
 
 use crate::world::{TTL, World, at};
 
 #[tokio::test]
 async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     let world = World::on_sqlite().await;
-    world.store.database().claim().await.unwrap();
+    world.store.database().lock().await.unwrap();
     let id = world.with_due("shop.example", at(0)).await.id;
     world.report(id, Status::PendingDns, at(0)).await;
     let killed = world.acquire_one(at(0)).await;
@@ -26,9 +26,9 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     }
     assert_eq!(world.reports(at(0), 1).await.len(), 1);
     let successor = world.open_again().await;
-    let refused = successor.database().claim().await;
+    let refused = successor.database().lock().await;
     assert!(
-        matches!(refused, Err(ClaimError::Taken { .. })),
+        matches!(refused, Err(LockError::Taken { .. })),
         "{refused:?}"
     );
     assert!(
@@ -39,7 +39,7 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     assert!(taken.await.unwrap().is_none());
 
     let world = world.replaced_by(successor);
-    world.store.database().claim().await.unwrap();
+    world.store.database().lock().await.unwrap();
     let taken_over = world.acquire_one(at(1)).await;
     assert_eq!(taken_over.record.id, killed.record.id);
     assert_eq!(
@@ -57,9 +57,9 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
 #[tokio::test]
 async fn a_machine_whose_clock_is_far_from_the_servers_is_refused() {
     let world = World::on_postgres().await.with_its_own_time().await;
-    let refused = world.store.database().claim().await;
+    let refused = world.store.database().lock().await;
     assert!(
-        matches!(refused, Err(ClaimError::Clock { .. })),
+        matches!(refused, Err(LockError::Clock { .. })),
         "{refused:?}"
     );
 }
@@ -67,9 +67,9 @@ async fn a_machine_whose_clock_is_far_from_the_servers_is_refused() {
 #[tokio::test]
 async fn a_server_serves_many_processes_and_takes_nothing_from_them() {
     let world = World::on_postgres().await;
-    world.store.database().claim().await.unwrap();
+    world.store.database().lock().await.unwrap();
     world.with_due("shop.example", at(0)).await;
     world.acquire_one(at(0)).await;
-    world.open_again().await.database().claim().await.unwrap();
+    world.open_again().await.database().lock().await.unwrap();
     assert!(world.acquire(at(1), 1).await.is_empty());
 }
