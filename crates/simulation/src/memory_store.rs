@@ -6,12 +6,12 @@
 //! beginning to end, and never across an await.
 
 mod certificates;
-mod claims;
 mod count;
 mod crowds;
 mod fleet;
 mod fleet_view;
 mod history;
+mod leases;
 mod ledger;
 mod orders;
 mod outbox;
@@ -69,7 +69,7 @@ struct State {
     by_hostname: BTreeMap<Hostname, Vec<DomainId>>,
     /// From when each record can be acquired, by lane and queue in it. None is empty.
     queues: BTreeMap<(Lane, u32), BTreeSet<(Timestamp, DomainId)>>,
-    heads: claims::Heads,
+    heads: leases::Heads,
     /// The shard that is served first, and the shards of which the second queue is, one bit each.
     turns: BTreeMap<Lane, (u32, u64)>,
     crowds: crowds::Crowds,

@@ -9,7 +9,7 @@ use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::{DomainId, LeaseToken, Status, Timestamp};
 
 use super::State;
-use super::claims::Term;
+use super::leases::Term;
 
 /// A report that waits.
 #[derive(Debug)]

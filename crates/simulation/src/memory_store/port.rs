@@ -19,7 +19,7 @@ use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
-use super::claims::Term;
+use super::leases::Term;
 use super::{MemoryStore, State, not_stored};
 
 impl MemoryStore {

@@ -10,7 +10,7 @@ use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::{DomainState, EventKind, LeaseToken, Timestamp};
 
-use super::claims::LEASED;
+use super::leases::LEASED;
 use super::crowds::SHARD_KEY;
 use super::ledger::Slot;
 use super::outbox::Report;
