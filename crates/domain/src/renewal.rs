@@ -38,6 +38,13 @@ pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) 
     renewal_deadline(not_before, not_after) - window.mul_f64(random.clamp(0.0, 1.0))
 }
 
+/// Returns the time from one certificate to the next, on average; at least a minute.
+pub fn renewal_interval(lifetime: Duration) -> Duration {
+    let begin = Timestamp::EPOCH;
+    let renewal = renewal_moment(begin, begin + lifetime, 0.5).since(begin);
+    renewal.max(Duration::from_secs(60))
+}
+
 /// The earliest moment of a renewal that the certificate's dates or the CA's window suggest: a
 /// twentieth of the lifetime after `issued_at`.
 ///
@@ -113,6 +120,13 @@ mod tests {
             .as_secs()
             / 3600;
         assert_eq!(hours, 80);
+    }
+
+    #[test]
+    fn certificates_of_45_and_90_days_follow_each_other_after_less_than_30_and_60() {
+        let hours = |lifetime| renewal_interval(lifetime * DAY).as_secs() / 3600;
+        assert_eq!([45, 90].map(hours), [30 * 24 - 11, 60 * 24 - 22]);
+        assert_eq!(renewal_interval(Duration::ZERO), Duration::from_secs(60));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dps_domain::Timestamp;
-use dps_domain::renewal::renewal_moment;
+use dps_domain::renewal::renewal_interval;
 use dps_domain::retention::Retention;
 
 use crate::memory_store::TableRows;
@@ -83,8 +82,7 @@ impl Bounds {
     /// The bound of a table. Failures, revocations and orders under way may add half as many rows
     /// as there are at rest.
     fn of(&self, table: &str) -> f64 {
-        let begin = Timestamp::EPOCH;
-        let renewal = renewal_moment(begin, begin + self.lifetime, 0.5).since(begin);
+        let renewal = renewal_interval(self.lifetime);
         let (rest, beside) = match table {
             "certificates" => {
                 let rest = self.retention.certificates_at_rest(renewal, self.lifetime);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use dps_domain::Timestamp;
-use dps_domain::renewal::renewal_moment;
+use dps_domain::renewal::renewal_interval;
 use dps_domain::retention::Retention;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -95,13 +94,6 @@ fn growth(now: TableSize, fleet: &FleetSize, retention: &Retention, lines: u32) 
         rows,
         bytes: scaled(now.bytes, rows, now.rows),
     }
-}
-
-/// Time from one certificate to the next of such a lifetime.
-fn renewal_interval(lifetime: Duration) -> Duration {
-    let begin = Timestamp::EPOCH;
-    let renewal = renewal_moment(begin, begin + lifetime, 0.5).since(begin);
-    renewal.max(Duration::from_secs(60))
 }
 
 fn count(time: Duration, interval: Duration) -> u64 {
