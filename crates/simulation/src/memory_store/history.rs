@@ -3,7 +3,7 @@
 use dps_application::ports::store::DomainEvent;
 use dps_domain::{DomainId, EventKind, Timestamp, bounds};
 
-use super::row::Row;
+use super::row::{Line, Row};
 use super::{Content, EVENTS_PER_DOMAIN, State};
 
 impl State {
@@ -25,21 +25,22 @@ impl State {
                 if replaces {
                     row.lines.pop_back();
                 }
-                row.lines.push_back((event.at, event.kind));
+                row.lines.push_back(Line::new(event.at, event.kind));
             }
         }
         if row.events.len().max(row.lines.len()) > EVENTS_PER_DOMAIN {
             row.drop_oldest_line();
         }
         if was_empty {
-            self.due.lines.insert((event.at, id));
+            let oldest = row.oldest_line();
+            self.due.lines.extend(oldest.map(|at| (at, id)));
         }
     }
 }
 
 impl Row {
     pub(super) fn oldest_line(&self) -> Option<Timestamp> {
-        let slim = self.lines.front().map(|(at, _)| *at);
+        let slim = self.lines.front().map(|line| line.at());
         self.events.front().map(|event| event.at).or(slim)
     }
 
@@ -49,7 +50,7 @@ impl Row {
     }
 
     fn newest_kind(&self) -> Option<EventKind> {
-        let slim = self.lines.back().map(|(_, kind)| *kind);
+        let slim = self.lines.back().map(|line| line.kind);
         self.events.back().map(|event| event.kind).or(slim)
     }
 }

@@ -10,11 +10,14 @@ use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::{DomainState, EventKind, LeaseToken, Timestamp};
 
-use super::leases::LEASED;
 use super::crowds::SHARD_KEY;
+use super::leases::LEASED;
 use super::ledger::Slot;
 use super::outbox::Report;
 use super::sync::SeenInCabinet;
+
+/// Microseconds.
+const SECOND: i64 = 1_000_000;
 
 /// A record with everything that is deleted with it.
 #[derive(Debug)]
@@ -32,14 +35,33 @@ pub(super) struct Row {
     /// Whether a worker searched for work after the end of the lease.
     pub(super) has_lease_ended: bool,
     pub(super) events: VecDeque<DomainEvent>,
-    /// Times and kinds of the lines of history, in a store of slim content.
-    pub(super) lines: VecDeque<(Timestamp, EventKind)>,
+    /// The lines of history, in a store of slim content.
+    pub(super) lines: VecDeque<Line>,
     pub(super) orders: Vec<StoredOrder>,
     pub(super) challenges: Vec<StoredChallenge>,
     pub(super) certificates: Vec<StoredCertificate>,
     pub(super) reports: Vec<Report>,
     /// Tokens of the CA's limits that the domain holds.
     pub(super) slots: Vec<Slot>,
+}
+
+/// Time and kind of a line of history.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    /// In seconds since 1970: a run has many lines.
+    second: u32,
+    pub(super) kind: EventKind,
+}
+
+impl Line {
+    pub(super) fn new(at: Timestamp, kind: EventKind) -> Self {
+        let second = u32::try_from(at.unix_micros() / SECOND).unwrap_or(u32::MAX);
+        Self { second, kind }
+    }
+
+    pub(super) fn at(self) -> Timestamp {
+        Timestamp::from_unix_micros(i64::from(self.second) * SECOND)
+    }
 }
 
 impl Row {
