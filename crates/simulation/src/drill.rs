@@ -110,7 +110,7 @@ impl Drill {
             arrivals: Arrivals::default(),
             ..Scenario::default()
         };
-        let world = World::new(&scenario, seed);
+        let world = World::new(&scenario, policy.quarantine, seed);
         let store = MemoryStore::new(Content::Full, ReplicaClock::new(world.time));
         let recipe = Recipe {
             world: Arc::clone(&world),

@@ -27,8 +27,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dps_application::ports::Clock;
 use dps_application::ports::fleet::KnownEdge;
-use dps_application::ports::store::Deployment;
-use dps_application::ports::store::{StoreError, StoredAccount};
+use dps_application::ports::store::{
+    Deployment, NewCertificate, StoreError, StoredAccount, StoredOrder,
+};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
@@ -59,6 +60,15 @@ pub struct MemoryStore {
     content: Content,
     /// The clock by which leases run.
     steady: Arc<dyn Clock>,
+    witness: Option<Arc<dyn Witness>>,
+}
+
+/// A model that must know for which domain an order or a certificate is.
+pub trait Witness: Send + Sync {
+    /// An order was placed and is stored.
+    fn order_stored(&self, order: &StoredOrder);
+    /// A certificate was issued and is stored.
+    fn certificate_stored(&self, certificate: &NewCertificate);
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +112,15 @@ impl MemoryStore {
             state: Arc::default(),
             content,
             steady,
+            witness: None,
         }
+    }
+
+    /// The same, with a witness of all orders and certificates.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Arc<dyn Witness>) -> Self {
+        self.witness = Some(witness);
+        self
     }
 
     /// Since when the record that waits longest in a lane could have been acquired.

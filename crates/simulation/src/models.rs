@@ -7,6 +7,7 @@
 pub mod ca;
 pub mod ca_limits;
 pub mod cabinet;
+pub mod claims;
 pub mod dns;
 pub mod edges;
 pub mod line;

@@ -1,5 +1,7 @@
 //! Whether a run went well, in numbers and words that are the same in every run with the same seed.
 
+mod contested;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -143,9 +145,9 @@ fn sample_json(sample: &Sample) -> serde_json::Value {
     })
 }
 
-fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
-    let tallies = &world.ca.tallies;
-    let none = |rule: &str, count: u64, good: &str, bad: &str| Verdict {
+/// A verdict that holds if there is none of something.
+fn none(rule: &str, count: u64, good: &str, bad: &str) -> Verdict {
+    Verdict {
         rule: rule.to_owned(),
         holds: count == 0,
         detail: if count == 0 {
@@ -153,7 +155,11 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
         } else {
             format!("{} {bad}", grouped(count))
         },
-    };
+    }
+}
+
+fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
+    let tallies = &world.ca.tallies;
     let refused = tallies.refused_by_limit.get() + tallies.refused_as_paused.get();
     let mut verdicts = vec![
         none(
@@ -205,6 +211,9 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
             "were",
         ),
     ];
+    if !world.claims.all().is_empty() {
+        verdicts.extend(contested::verdicts(world));
+    }
     if let Some(result) = world.ca.revocation() {
         let left = left_when_void.unwrap_or(result.left);
         let [half, most, last] = result.replaced_after.map(human);
@@ -249,7 +258,9 @@ fn row_figures(tables: &[(&'static str, Peak, f64)]) -> String {
 fn lost(world: &World) -> u64 {
     let wanted = |number: &u32| {
         let status = world.cabinet.status(*number);
-        !matches!(status, Some(Status::PendingRemoval | Status::Removed))
+        let is_removed = matches!(status, Some(Status::PendingRemoval | Status::Removed));
+        // The claim that lost a name has no use for its certificate.
+        !is_removed && !world.claims.has_changed_hands(*number)
     };
     world.ca.unfetched().into_iter().filter(wanted).count() as u64
 }
@@ -258,13 +269,10 @@ fn figures(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
     let tallies = &world.ca.tallies;
     let mut figures = vec![];
     let mut figure = |name: &str, value: String| figures.push((name.to_owned(), value));
-    let statuses = world.cabinet.count();
-    let shares: Vec<String> = statuses
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(status, count)| format!("{} {}", grouped(*count as u64), Status::as_str(*status)))
-        .collect();
-    figure("domains at the end", shares.join(", "));
+    figure("domains at the end", by_status(&world.cabinet.count()));
+    if !world.claims.all().is_empty() {
+        figure("contested names", contested::figure(world));
+    }
     let busiest = samples
         .iter()
         .map(|sample| sample.orders)
@@ -317,6 +325,12 @@ fn figures(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         figure("shortest remaining lifetime", format!("{shortest} h"));
     }
     figures
+}
+
+fn by_status(counts: &[(Status, usize)]) -> String {
+    let some = counts.iter().filter(|(_, count)| *count > 0);
+    let shares = some.map(|(status, count)| format!("{} {status}", grouped(*count as u64)));
+    shares.collect::<Vec<_>>().join(", ")
 }
 
 fn human(duration: Duration) -> String {

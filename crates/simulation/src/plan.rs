@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use crate::models::claims::Contest;
 use crate::scenario::{Outages, Scenario};
 use crate::time::Seeded;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Time after the second claim at which the tenant that is not the owner requests a retry. The
+/// service has given up a claim without a proof by then.
+const RETRIES_AFTER: Duration = Duration::from_secs(10 * 24 * 3600);
 
 /// Something that happens at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +20,12 @@ pub enum Happening {
     Points(u32),
     /// A name ceases to point at us.
     Leaves(u32),
+    /// A customer removes a domain.
+    Removes(u32),
+    /// A second tenant claims a name, by the domain with this number.
+    Claims(u32),
+    /// A customer requests a retry.
+    Retries(u32),
     /// The CA stops or starts to answer.
     Ca(bool),
     /// The CA stops or starts to answer polls about renewals.
@@ -61,13 +71,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns the plan of a scenario, with the customers' actions drawn from `draws`.
-    pub fn of(scenario: &Scenario, draws: &Seeded) -> Self {
+    /// Returns the plan of a scenario, with the customers' actions drawn from `draws`. `contests`
+    /// are in the order of their names.
+    pub fn of(scenario: &Scenario, contests: &[Contest], draws: &Seeded) -> Self {
         let mut plan = Self {
             happenings: vec![],
             marks: vec![],
         };
-        plan.arrivals(scenario, draws);
+        plan.arrivals(scenario, contests, draws);
         plan.faults(scenario);
         plan.happenings.sort_by_key(|(at, _)| *at);
         // Events after the end are left out.
@@ -85,8 +96,9 @@ impl Plan {
         self.marks.push(Mark { label, from, to });
     }
 
-    fn arrivals(&mut self, scenario: &Scenario, draws: &Seeded) {
+    fn arrivals(&mut self, scenario: &Scenario, contests: &[Contest], draws: &Seeded) {
         let arrivals = &scenario.arrivals;
+        let mut contests = contests.iter().peekable();
         let mut created = 0;
         for wave in 0..arrivals.waves {
             let begins = arrivals.first_at.get() + arrivals.every.get() * wave;
@@ -102,7 +114,10 @@ impl Plan {
                     let at = begins + MINUTE * (minute - 1);
                     self.at(at, Happening::Domains(to));
                     for number in from..to {
-                        self.customer(scenario, draws, number, at);
+                        match contests.next_if(|contest| contest.name == number) {
+                            Some(contest) => self.contest(scenario, draws, contest, at),
+                            None => self.customer(scenario, draws, number, at),
+                        }
                     }
                 }
             }
@@ -115,23 +130,37 @@ impl Plan {
 
     fn customer(&mut self, scenario: &Scenario, draws: &Seeded, number: u32, created: Duration) {
         let customers = &scenario.customers;
-        let within = |span: Duration| Duration::from_secs(draws.below(span.as_secs().max(1)));
-        let mut here_from = created;
         if customers.never_ready > 0.0 && draws.chance(customers.never_ready) {
             return;
         }
-        if customers.ready < 1.0 && !draws.chance(customers.ready) {
-            here_from += within(customers.dns_within.get());
-        }
+        let here_from = created + until_ready(scenario, draws);
         self.at(here_from, Happening::Points(number));
         if customers.leave > 0.0 && draws.chance(customers.leave) {
-            let leaves = customers.leave_from.get() + within(customers.leave_over.get());
+            let leaves = customers.leave_from.get() + draws.within(customers.leave_over.get());
             self.at(leaves.max(here_from), Happening::Leaves(number));
             if customers.return_share > 0.0 && draws.chance(customers.return_share) {
                 let returns = leaves.max(here_from) + customers.return_after.get();
                 self.at(returns, Happening::Points(number));
             }
         }
+    }
+
+    /// The customers of a contested name, whose first claim is created at this time.
+    fn contest(
+        &mut self,
+        scenario: &Scenario,
+        draws: &Seeded,
+        contest: &Contest,
+        created: Duration,
+    ) {
+        let here_from = created + until_ready(scenario, draws);
+        self.at(here_from, Happening::Points(contest.name));
+        if let Some(removed_at) = contest.removed_at {
+            self.at(removed_at, Happening::Removes(contest.name));
+        }
+        self.at(contest.claimed_at, Happening::Claims(contest.second));
+        let retries = contest.claimed_at + RETRIES_AFTER;
+        self.at(retries, Happening::Retries(contest.strangers()));
     }
 
     fn faults(&mut self, scenario: &Scenario) {
@@ -194,6 +223,16 @@ impl Plan {
             self.at(to, switch(true));
             self.mark(label, from, to);
         }
+    }
+}
+
+/// Time from the creation of a domain until its name points at us.
+fn until_ready(scenario: &Scenario, draws: &Seeded) -> Duration {
+    let customers = &scenario.customers;
+    if customers.ready < 1.0 && !draws.chance(customers.ready) {
+        draws.within(customers.dns_within.get())
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::Policy;
+use dps_domain::{NameSuffix, Status};
 
 use crate::memory_store::{Content, EVENTS_PER_DOMAIN, MemoryStore};
+use crate::models::claims::OWN_TARGETS;
 use crate::observe::Observer;
 use crate::outcome::{Observed, Outcome};
 use crate::plan::{Happening, Plan};
@@ -58,10 +60,11 @@ async fn play(
     policy: Policy,
     progress: &mut dyn FnMut(Progress),
 ) -> Outcome {
-    let world = World::new(scenario, seed);
+    let world = World::new(scenario, policy.quarantine, seed);
     let steady = ReplicaClock::new(world.time);
     let store = MemoryStore::new(Content::Slim, steady);
-    let plan = Plan::of(scenario, &Seeded::new(seed, 2));
+    let store = store.with_witness(Arc::clone(&world.claims) as _);
+    let plan = Plan::of(scenario, world.claims.all(), &Seeded::new(seed, 2));
     let recipe = Recipe {
         world: Arc::clone(&world),
         store: Arc::new(store.clone()),
@@ -93,7 +96,9 @@ async fn play(
         world.ca.note_replaced();
         world.edges.expired_while_served();
         observer.sample(&world, &store);
+        stage.read_proofs();
         if next_sample.as_secs().is_multiple_of(24 * 3_600) {
+            world.edges.note_contested();
             peaks.note(&store.table_rows());
             progress(Progress {
                 day: next_sample.as_secs() / (24 * 3_600),
@@ -145,6 +150,10 @@ fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     if let Some(number) = workers.recheck_concurrency {
         policy.recheck.concurrency = concurrency(number);
     }
+    if scenario.customers.contested > 0.0 {
+        let own_targets = NameSuffix::parse(OWN_TARGETS);
+        policy.ownership.unique_targets.extend(own_targets);
+    }
     policy
 }
 
@@ -164,6 +173,36 @@ impl Stage {
         }
     }
 
+    /// A second tenant claims a name. Its owner changes the DNS first, where that is a target.
+    fn claim(&self, domain: u32) {
+        let world = &self.recipe.world;
+        let contest = world.claims.contest_of(domain);
+        if contest.is_some_and(|contest| contest.has_own_targets && contest.owners() == domain) {
+            world.claims.name_in_dns(domain);
+        }
+        world.cabinet.claim(domain);
+    }
+
+    /// Owners publish the TXT records that they were asked for, and request another check.
+    fn read_proofs(&self) {
+        let world = &self.recipe.world;
+        for (domain, value) in world.cabinet.read_proofs() {
+            let contest = world.claims.contest_of(domain);
+            let Some(contest) = contest.filter(|contest| contest.owners() == domain) else {
+                continue;
+            };
+            // It may have been removed since it was asked.
+            let status = world.cabinet.status(domain);
+            if !matches!(status, Some(Status::PendingDns | Status::Failed)) {
+                continue;
+            }
+            if world.names.publish_proof(contest.name, vec![value]) {
+                world.claims.name_in_dns(domain);
+                world.cabinet.retry(domain);
+            }
+        }
+    }
+
     fn happen(&mut self, happening: Happening) {
         let world = &self.recipe.world;
         match happening {
@@ -176,6 +215,12 @@ impl Stage {
                 world.names.point(number, false);
                 world.edges.count(number, false);
             }
+            Happening::Removes(number) => {
+                world.claims.remove(number);
+                world.cabinet.remove(number);
+            }
+            Happening::Claims(number) => self.claim(number),
+            Happening::Retries(number) => world.cabinet.retry(number),
             Happening::Ca(up) => world.ca.line.set_down(!up),
             Happening::RenewalInfo(up) => world.ca.renewal_info_throttled.set(!up),
             Happening::Revocation(share) => world.ca.revoke(share),

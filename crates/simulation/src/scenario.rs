@@ -124,6 +124,21 @@ pub struct Customers {
     pub return_share: f64,
     /// Time from a domain's leaving to its return.
     pub return_after: Span,
+    /// Share of names that a second tenant claims, beside the `Domains` of the first claims. None
+    /// of them leaves.
+    ///
+    /// Half of these names belong to the second tenant. Half have a target for each claim, the
+    /// others share one. The owner proves its claim by its target or, once it is asked, by a TXT
+    /// record. The other tenant proves nothing, and requests a retry later.
+    ///
+    /// A quarter is removed by the first tenant before the second claims it: half of those within
+    /// the quarantine, half after it.
+    pub contested: f64,
+    /// When the first of them is claimed, or removed before its claim. Not before the end of the
+    /// arrivals.
+    pub contested_from: Span,
+    /// How long it takes until the last of them is.
+    pub contested_over: Span,
 }
 
 impl Default for Customers {
@@ -137,6 +152,9 @@ impl Default for Customers {
             leave_over: days(30),
             return_share: 0.0,
             return_after: days(10),
+            contested: 0.0,
+            contested_from: days(10),
+            contested_over: days(30),
         }
     }
 }
@@ -172,6 +190,14 @@ impl Default for Ca {
             issues_after: Span::from_secs(1),
             outages: Outages::default(),
         }
+    }
+}
+
+impl Arrivals {
+    /// When the last domain is created at the latest.
+    pub fn end(&self) -> Duration {
+        let waves = self.waves.saturating_sub(1);
+        self.first_at.get() + self.every.get() * waves + self.each_lasts.get()
     }
 }
 
@@ -358,6 +384,7 @@ impl Scenario {
             ("Customers:NeverReady", self.customers.never_ready),
             ("Customers:Leave", self.customers.leave),
             ("Customers:ReturnShare", self.customers.return_share),
+            ("Customers:Contested", self.customers.contested),
             ("Revocation:Share", self.revocation.share),
         ];
         let counts = [

@@ -136,6 +136,11 @@ impl Seeded {
         drawn % bound.max(1)
     }
 
+    /// A number of whole seconds below `span`, or zero.
+    pub fn within(&self, span: Duration) -> Duration {
+        Duration::from_secs(self.below(span.as_secs().max(1)))
+    }
+
     /// Says yes with this probability.
     pub fn chance(&self, probability: f64) -> bool {
         self.unit() < probability

@@ -1,9 +1,11 @@
 //! The simulated world: all parties, and the true time that no clock of a replica changes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::models::ca::CaModel;
 use crate::models::cabinet::{CabinetModel, Habits};
+use crate::models::claims::{self, Claims};
 use crate::models::dns::Names;
 use crate::models::edges::EdgeFleet;
 use crate::models::line::Line;
@@ -20,6 +22,8 @@ pub struct World {
     pub time: WorldTime,
     /// Where the domains' names point.
     pub names: Arc<Names>,
+    /// The names that two tenants claim.
+    pub claims: Arc<Claims>,
     /// The CA.
     pub ca: Arc<CaModel>,
     /// The edges.
@@ -29,15 +33,21 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which nothing has happened yet.
-    pub fn new(scenario: &Scenario, seed: u64) -> Arc<Self> {
+    /// A world in which nothing has happened yet. A removed name is kept for its tenant for
+    /// `quarantine`.
+    pub fn new(scenario: &Scenario, quarantine: Duration, seed: u64) -> Arc<Self> {
         let time = WorldTime::begin();
         let draws = Arc::new(Seeded::new(seed, 1));
         let truth = TrueTime::from(time);
         let book = NameBook::pattern(scenario.domains, scenario.names_per_registered_domain);
         let book = Arc::new(book);
+        let contests = claims::draw(scenario, quarantine, &Seeded::new(seed, 3));
+        let claims = Claims::new(contests, quarantine, truth.clone());
+        let claims = Arc::new(claims);
         let names = Names::new(scenario, Arc::clone(&book), truth.clone());
-        let names = Arc::new(names);
+        let names = Arc::new(names.with_claims(Arc::clone(&claims)));
+        let cabinet = CabinetModel::new(scenario, book, Habits::default());
+        let cabinet = Arc::new(cabinet.with_claims(Arc::clone(&claims)));
         let edges = EdgeFleet::new(scenario, Arc::clone(&names), truth.clone());
         let edges = Arc::new(edges);
         let ca = CaModel::new(
@@ -53,7 +63,8 @@ impl World {
             names,
             ca: Arc::new(ca),
             edges,
-            cabinet: Arc::new(CabinetModel::new(scenario, book, Habits::default())),
+            cabinet,
+            claims,
         })
     }
 

@@ -210,7 +210,11 @@ impl LimitStore for MemoryStore {
 #[async_trait]
 impl OrderStore for MemoryStore {
     async fn order_insert(&self, order: &StoredOrder, token: LeaseToken) -> Result<(), StoreError> {
-        self.state().order_insert(order, token)
+        self.state().order_insert(order, token)?;
+        if let Some(witness) = &self.witness {
+            witness.order_stored(order);
+        }
+        Ok(())
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
@@ -254,7 +258,11 @@ impl IssuedStore for MemoryStore {
         &self,
         certificate: &NewCertificate,
     ) -> Result<StoredCertificate, StoreError> {
-        self.state().certificate_insert(certificate)
+        let stored = self.state().certificate_insert(certificate)?;
+        if let Some(witness) = &self.witness {
+            witness.certificate_stored(&stored.certificate);
+        }
+        Ok(stored)
     }
 
     async fn certificate(

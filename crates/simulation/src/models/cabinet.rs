@@ -4,6 +4,7 @@ mod odd;
 mod port;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use dps_application::ports::cabinet::{
 use dps_domain::{DomainId, Status};
 use tokio::sync::Notify;
 
+use crate::models::claims::{Claims, Side};
 use crate::models::line::Line;
 use crate::models::names::{self, NameBook, TARGET};
 use crate::models::tally::{Tally, locked};
@@ -60,6 +62,7 @@ pub struct CabinetModel {
     pub told_backwards: Tally,
     tenants: u32,
     book: Arc<NameBook>,
+    claims: Option<Arc<Claims>>,
     habits: Habits,
     state: Mutex<State>,
     changed: Notify,
@@ -75,6 +78,7 @@ impl CabinetModel {
             told_backwards: Tally::default(),
             tenants: scenario.tenants,
             book,
+            claims: None,
             habits,
             state: Mutex::new(State {
                 has_feed: habits.has_feed,
@@ -84,16 +88,33 @@ impl CabinetModel {
         }
     }
 
+    /// The same, with names that two tenants claim.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Arc<Claims>) -> Self {
+        self.claims = Some(claims);
+        self
+    }
+
     /// Customers add the next domains, until there are `count`.
     pub fn grow_to(&self, count: u32) {
         let mut state = locked(&self.state);
-        while state.domains.len() < count as usize {
-            let number = u32::try_from(state.domains.len()).unwrap_or(u32::MAX);
-            state.alter(number, |entry| entry.is_missing = false);
-            state.change(number, Status::PendingDns, true);
+        for number in state.added..count {
+            state.add(number);
         }
+        state.added = state.added.max(count);
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    /// A second tenant adds the domain with this number, for a name that another has.
+    pub fn claim(&self, number: u32) {
+        locked(&self.state).add(number);
+        self.changed.notify_waiters();
+    }
+
+    /// The values of TXT records that reports named since the last call, by domain.
+    pub fn read_proofs(&self) -> BTreeMap<u32, String> {
+        std::mem::take(&mut locked(&self.state).proofs)
     }
 
     /// The customer deletes the domain.
@@ -156,15 +177,27 @@ impl CabinetModel {
                 ..other.clone()
             };
         }
-        let hostname = self.book.hostname(number).unwrap_or_default();
-        CabinetDomain {
-            id: names::id(number),
-            tenant_id: format!("tenant-{}", number % self.tenants),
-            canonical_host: hostname.as_str().into(),
-            cname_target: TARGET.into(),
-            status,
-            version,
-        }
+        let domain = |name: u32, tenant: &str, target: &str| {
+            let hostname = self.book.hostname(name).unwrap_or_default();
+            CabinetDomain {
+                id: names::id(number),
+                tenant_id: format!("{tenant}-{}", name % self.tenants),
+                canonical_host: hostname.as_str().into(),
+                cname_target: target.into(),
+                status,
+                version,
+            }
+        };
+        let claims = self.claims.as_deref();
+        let contest = claims.and_then(|claims| Some((claims, claims.contest_of(number)?)));
+        let Some((claims, contest)) = contest else {
+            return domain(number, "tenant", TARGET);
+        };
+        let tenant = match contest.side_of(number) {
+            Side::First => "tenant",
+            Side::Second => "rival",
+        };
+        domain(contest.name, tenant, &claims.target_of(number))
     }
 
     fn changes_after(&self, state: &State, cursor: usize) -> Option<CabinetPage> {
@@ -211,6 +244,10 @@ impl CabinetModel {
         }
         let not_after = report.certificate_not_after.or(entry.not_after);
         state.domains[number as usize].not_after = not_after;
+        if let Some(proof) = &report.proof {
+            let value = proof.value.as_str().to_owned();
+            state.proofs.insert(number, value);
+        }
         state.change(number, report.status, self.habits.feeds_reports);
         let version = u64::from(entry.version) + 1;
         drop(state);

@@ -13,6 +13,7 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use dps_domain::{Hostname, Timestamp};
 
+use crate::models::claims::{Claims, OWN_TARGETS};
 use crate::models::line::Line;
 use crate::models::names::{NameBook, PerName, TARGET};
 use crate::models::tally::locked;
@@ -26,6 +27,8 @@ pub struct Names {
     pub line: Line,
     /// The numbers of the names.
     pub book: Arc<NameBook>,
+    /// The names that two tenants claim.
+    pub claims: Arc<Claims>,
     time: TrueTime,
     edges: usize,
     /// The target's addresses: one of each edge, or one for all of them.
@@ -62,6 +65,7 @@ impl Names {
             caa: Mutex::default(),
             proofs: Mutex::default(),
             fault: Mutex::default(),
+            claims: Arc::new(Claims::none(time.clone())),
             book,
             time,
         }
@@ -71,6 +75,13 @@ impl Names {
     #[must_use]
     pub fn load_balanced(mut self) -> Self {
         self.addresses = BTreeSet::from([edge_address(0)]);
+        self
+    }
+
+    /// The same, with names that two tenants claim.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Arc<Claims>) -> Self {
+        self.claims = claims;
         self
     }
 
@@ -96,9 +107,13 @@ impl Names {
         locked(&self.caa).insert(number, answer);
     }
 
-    /// The customer publishes these values for the proof of ownership, and no others.
-    pub fn publish_proof(&self, number: u32, values: Vec<String>) {
-        locked(&self.proofs).insert(number, values);
+    /// The customer publishes these values for the proof of ownership, and no others. Returns
+    /// whether they are new.
+    pub fn publish_proof(&self, number: u32, values: Vec<String>) -> bool {
+        let mut proofs = locked(&self.proofs);
+        let is_new = proofs.get(&number) != Some(&values);
+        proofs.insert(number, values);
+        is_new
     }
 
     /// From now on every question has this answer; `None` ends that.
@@ -138,7 +153,7 @@ impl Names {
             return (vec![], fault.clone());
         }
         let ours = || DnsAnswer::Addresses(self.addresses.clone());
-        if host.as_str() == TARGET {
+        if host.as_str() == TARGET || is_own_target(host) {
             return (vec![], ours());
         }
         let Some(number) = self.book.number(host.as_str()) else {
@@ -148,7 +163,7 @@ impl Names {
             return records.clone();
         }
         match self.pointing_since(number) {
-            Some(_) => (vec![TARGET.to_owned()], ours()),
+            Some(_) => (vec![self.claims.target_in_dns(number)], ours()),
             None => (vec![], DnsAnswer::NxDomain),
         }
     }
@@ -176,6 +191,12 @@ impl Names {
         let fault = locked(&self.fault).clone();
         fault.map_or(CaaAnswer::None, CaaAnswer::Failed)
     }
+}
+
+/// Whether a name is the target of one domain alone.
+fn is_own_target(host: &Hostname) -> bool {
+    let first = host.as_str().strip_suffix(OWN_TARGETS);
+    first.is_some_and(|first| first.ends_with('.'))
 }
 
 /// One recursive resolver; all of them share one way, and fail together.

@@ -284,6 +284,7 @@ impl EdgeFleet {
             is_seen_expired: false,
         };
         self.replace(edge, number, &request.hostname, new);
+        self.names.claims.note_deployed(leaf.serial);
         Ok(())
     }
 }

@@ -36,6 +36,16 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("Customers:LeaveFrom", customers.leave_from, zero..=EVER)?;
     within("Customers:LeaveOver", customers.leave_over, zero..=EVER)?;
     within("Customers:ReturnAfter", customers.return_after, zero..=EVER)?;
+    within(
+        "Customers:ContestedFrom",
+        customers.contested_from,
+        zero..=EVER,
+    )?;
+    within(
+        "Customers:ContestedOver",
+        customers.contested_over,
+        zero..=EVER,
+    )?;
     within("Ca:AnswersAfter", ca.answers_after, zero..=MINUTE)?;
     within("Ca:ValidatesAfter", ca.validates_after, zero..=HOUR)?;
     within("Ca:IssuesAfter", ca.issues_after, zero..=HOUR)?;
@@ -52,6 +62,14 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
         resolvers.answers_after,
         zero..=MINUTE,
     )?;
+    if customers.contested > 0.0 && customers.contested_from.get() < arrivals.end() {
+        let end = HumanDuration::from(arrivals.end());
+        let what = format!(
+            "is {}, but domains arrive until {end}",
+            customers.contested_from
+        );
+        return Err(wrong("Customers:ContestedFrom", what));
+    }
     for at in revocation.at.iter().chain(&replicas.crashes_at) {
         within("Revocation:At or Replicas:CrashesAt", *at, zero..=EVER)?;
     }
@@ -154,6 +172,18 @@ mod tests {
         assert_eq!(idle, "Workers:RenewalConcurrency must be from 1 to 4096");
         let many = refusal(|scenario| scenario.arrivals.each_lasts = HumanDuration::from(EVER));
         assert!(many.starts_with("Arrivals:EachLasts is"), "{many}");
+    }
+
+    #[test]
+    fn a_second_claim_before_the_end_of_the_arrivals_is_refused() {
+        let early = refusal(|scenario| {
+            scenario.customers.contested = 0.5;
+            scenario.customers.contested_from = HumanDuration::from_secs(3_600);
+        });
+        assert_eq!(
+            early,
+            "Customers:ContestedFrom is 1h, but domains arrive until 1d"
+        );
     }
 
     #[test]

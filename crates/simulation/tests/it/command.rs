@@ -34,7 +34,7 @@ fn scenario(directory: &Path, json: &str) -> String {
 }
 
 /// Two replicas, a CA that is away for hours and revokes a third of its certificates, edges that
-/// restart, customers who leave.
+/// restart, customers who leave. Two tenants claim some names.
 const EVENTFUL: &str = r#"{
     "Title": "Everything at once",
     "Domains": 150,
@@ -42,7 +42,10 @@ const EVENTFUL: &str = r#"{
     "Tenants": 7,
     "NamesPerRegisteredDomain": 2,
     "Arrivals": { "Waves": 2, "Every": "1d", "EachLasts": "3h" },
-    "Customers": { "Ready": 0.8, "DnsWithin": "12h", "Leave": 0.1, "LeaveFrom": "3d", "LeaveOver": "3d" },
+    "Customers": {
+        "Ready": 0.8, "DnsWithin": "12h", "Leave": 0.1, "LeaveFrom": "3d", "LeaveOver": "3d",
+        "Contested": 0.2, "ContestedFrom": "27h", "ContestedOver": "4d",
+    },
     "Ca": { "Lifetime": "160h", "Outages": { "At": ["2d"], "EachLasts": "8h" } },
     "Revocation": { "At": "5d", "Share": 0.3, "VoidAfter": "2d" },
     "Edges": { "Restarts": { "At": ["4d"] } },

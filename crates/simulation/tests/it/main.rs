@@ -7,6 +7,7 @@
 )]
 
 mod command;
+mod contested;
 mod ledger;
 mod outages;
 mod random_operations;

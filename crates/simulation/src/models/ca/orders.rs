@@ -100,7 +100,9 @@ impl CaModel {
             if order.is_live(now) {
                 // As Boulder does: the same names, the same account, the same order.
                 self.tallies.orders_again_while_one_was_live.count();
-                if self.causes() == order.causes_before {
+                // The order may be that of the tenant who had the name before.
+                let has_cause = self.names.claims.has_changed_hands(number);
+                if self.causes() == order.causes_before && !has_cause {
                     self.tallies.orders_doubled_without_cause.count();
                 }
                 return Ok(format!("{ORDERS}{earlier}"));

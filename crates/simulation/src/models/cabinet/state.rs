@@ -10,12 +10,16 @@ use dps_domain::{Status, Timestamp};
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) domains: Vec<Entry>,
+    /// Domains of the first claims, which are numbered from 0.
+    pub(super) added: u32,
     /// Domains whose tenant, name or target are not those of their number.
     pub(super) others: BTreeMap<u32, CabinetDomain>,
     pub(super) has_feed: bool,
     /// Numbers of domains in the order of their changes; only the last of each counts.
     pub(super) feed: Vec<u32>,
     pub(super) by_status: BTreeSet<(Status, u32)>,
+    /// Values of TXT records that customers have not read yet.
+    pub(super) proofs: BTreeMap<u32, String>,
     /// How often it was restored from a backup; cursors of another life are unknown.
     pub(super) life: u32,
 }
@@ -59,6 +63,12 @@ impl State {
         if !entry.is_missing {
             self.by_status.insert((entry.status, number));
         }
+    }
+
+    /// A customer adds a domain.
+    pub(super) fn add(&mut self, number: u32) {
+        self.alter(number, |entry| entry.is_missing = false);
+        self.change(number, Status::PendingDns, true);
     }
 
     /// Puts a domain at the end of the feed.

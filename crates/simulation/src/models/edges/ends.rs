@@ -1,5 +1,7 @@
 //! Certificates that ended while they were served, and how long the others are valid.
 
+use std::collections::BTreeSet;
+
 use super::expiries::HOUR;
 use super::{EdgeFleet, EdgeModel, Served};
 use crate::models::tally::locked;
@@ -38,6 +40,27 @@ impl EdgeFleet {
         let has_ended = |served: &&Served| served.serial != 0 && served.not_after < latest;
         let count = |edge: &EdgeModel| locked(&edge.state).served.iter().filter(has_ended).count();
         self.edges.iter().map(|edge| count(edge) as u64).sum()
+    }
+
+    /// Notes the certificates that are served for contested names. Call it once a day.
+    pub fn note_contested(&self) {
+        let claims = &self.names.claims;
+        for contest in claims.all() {
+            let edges = 0..self.edges.len();
+            let served = edges.filter_map(|edge| self.served(edge, contest.name));
+            let serials: BTreeSet<u64> = served.map(|served| served.serial).collect();
+            for serial in serials {
+                claims.note_served(serial);
+            }
+        }
+    }
+
+    /// Whether every edge serves a certificate of this domain for its name.
+    pub fn is_served(&self, domain: u32) -> bool {
+        let claims = &self.names.claims;
+        let name = claims.name_of(domain);
+        let mut edges = (0..self.edges.len()).map(|edge| self.served(edge, name));
+        edges.all(|served| served.is_some_and(|served| claims.is_of(served.serial, domain)))
     }
 
     /// Sets whether a name points at us and therefore counts as served.
