@@ -1,9 +1,9 @@
 //! The duration of the first page of each list and of the counts, with many domains.
 //!
 //! `DPS_BENCH_ROWS` is the number of domains. `script/bench lists` runs it with a million, `cargo
-//! test` with few. Of a hundred domains, 94 are served; the others wait, fail or leave. A tenant has
-//! a thousand, and a registered domain ten. The edge has presented all certificates but those of a
-//! hundredth.
+//! test` with few. Of a hundred domains, 94 are served; the others wait, fail or leave. A tenant
+//! has a thousand, and a registered domain ten. The edge has presented all certificates but those
+//! of a hundredth.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
@@ -45,8 +45,8 @@ const FILL: [&str; 3] = [
     "INSERT INTO custom_domains (id, tenant_id, hostname, hostname_reversed, cname_target, phase, lane, attempt, next_attempt_at, \
      pending_since, failed_validations, order_not_before, last_failure, serving_not_after, serving_certificate_id, cabinet_version, \
      revision, created_at, updated_at, tenant_shard, status, actor, failure_code, status_since) \
-     SELECT '01890000-0000-7000-8000-' || SUBSTR(CAST(1000000000000 + n AS TEXT), 2), 'tenant-' || n % [tenants], \
-     'shop-' || n || '.customer-' || n % [customers] || '.example', 'example.customer-' || n % [customers] || '.shop-' || n || '.', \
+     SELECT '01890000-0000-7000-8000-' || SUBSTR(CAST(1000000000000 + n AS TEXT), 2), 'tenant-' || (n % [tenants]), \
+     'shop-' || n || '.customer-' || (n % [customers]) || '.example', 'example.customer-' || (n % [customers]) || '.shop-' || n || '.', \
      'edge.platform.example', \
      CASE WHEN kind < 94 THEN '{\"live\":{\"serving\":\"01890000-0000-7000-8000-000000000000\",\"notAfter\":\"2027-03-01T00:00:00Z\",\
      \"next\":{\"at\":\"2027-02-01T00:00:00Z\"}}}' WHEN kind < 97 THEN '{\"onboarding\":\"awaitingDns\"}' \
