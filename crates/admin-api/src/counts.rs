@@ -1,10 +1,11 @@
 //! Counts of domains, and the fleet as a whole.
 
 use dps_domain::{Actor, Status, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The groups of a count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CountBy {
     /// By status.
@@ -18,7 +19,7 @@ pub enum CountBy {
 }
 
 /// A count of domains, as `dps domains count --json` prints it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
     /// Domains in all.
@@ -30,7 +31,7 @@ pub struct Count {
 }
 
 /// A group of a count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountGroup {
     /// The status, code, tenant or actor; absent for domains without a failure.
@@ -40,12 +41,14 @@ pub struct CountGroup {
 }
 
 /// The fleet as a whole, as `dps fleet --json` prints it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fleet {
     /// The time of the counts.
+    #[schema(value_type = String, format = DateTime)]
     pub counted_at: Timestamp,
     /// The time of the earlier counts that changes are about; absent without any.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub compared_with: Option<Timestamp>,
     /// Domains in all.
     pub domains: u64,
@@ -58,10 +61,11 @@ pub struct Fleet {
 }
 
 /// The domains of a status.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusCount {
     /// The status.
+    #[schema(value_type = String)]
     pub status: Status,
     /// Domains.
     pub domains: u64,
@@ -70,12 +74,14 @@ pub struct StatusCount {
 }
 
 /// The domains whose last failure has a code.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The code.
+    #[schema(value_type = String)]
     pub code: &'static str,
     /// Who must act.
+    #[schema(value_type = String)]
     pub actor: Actor,
     /// Domains.
     pub domains: u64,

@@ -11,6 +11,6 @@ mod limit;
 
 pub use action::{Acted, Action};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
-pub use domain::{Claim, Domain, DomainDetail, EdgeDeployment, HistoryLine, Renewal};
+pub use domain::{Claim, Domain, DomainDetail, Domains, EdgeDeployment, HistoryLine, Renewal};
 pub use edge::{ApproveRequest, Approved, Edge, Edges};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};

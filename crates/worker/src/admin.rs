@@ -7,6 +7,7 @@
 mod auth;
 mod domains;
 mod edges;
+mod fleet;
 mod limits;
 mod params;
 mod problem;
@@ -21,8 +22,8 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use dps_application::Service;
 use dps_application::ports::{CertificateStore, Clock};
+use dps_application::{Policy, Service};
 use dps_domain::Timestamp;
 use dps_host::TokenGuard;
 use dps_host::http_server::{self, ServerLimits};
@@ -51,6 +52,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// State that all handlers share.
 pub(crate) struct App {
     settings: Settings,
+    policy: Policy,
     store: Arc<dyn CertificateStore>,
     clock: Arc<dyn Clock>,
     guard: TokenGuard<Caller>,
@@ -87,6 +89,7 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
     let settings = settings.clone();
     Ok(Some(Bound {
         app: Arc::new(App {
+            policy: settings.policy(),
             settings,
             store: Arc::clone(&service.store),
             clock: Arc::clone(&service.clock),
@@ -138,6 +141,10 @@ fn router(app: Arc<App>) -> Router {
 
 fn viewer_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(fleet::list))
+        .routes(routes!(fleet::count))
+        .routes(routes!(fleet::show))
+        .routes(routes!(fleet::survey))
         .routes(routes!(edges::list))
         .routes(routes!(limits::list))
 }

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod documents;
 pub mod http;
 pub mod roles;
 pub mod service;

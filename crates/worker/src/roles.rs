@@ -243,6 +243,7 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
             json,
         } => {
             let options = domains::ListOptions {
+                ca: &settings.lets_encrypt,
                 filter: filter.filter(),
                 now,
                 after,

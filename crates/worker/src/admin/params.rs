@@ -1,7 +1,8 @@
 //! Path segments and bodies, each checked by name.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use dps_admin_api::Action;
 use dps_domain::Hostname;
@@ -33,6 +34,14 @@ impl<S: Send + Sync> FromRequestParts<S> for PathHost {
         })?;
         Ok(Self(host))
     }
+}
+
+/// The query parameters of a call. Unknown and repeated ones are refused: a misspelt filter must
+/// not choose everything.
+pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    Query::<T>::try_from_uri(uri)
+        .map(|Query(query)| query)
+        .map_err(|error| Refusal::field("query", shown(&error.body_text(), SHOWN)))
 }
 
 /// A JSON body. An empty one counts as an object without members.

@@ -96,6 +96,27 @@ pub(super) enum ReadRefusals {
     Unavailable(AdminProblemDocument),
 }
 
+/// The refusals of a call that shows one domain.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes the responses")]
+pub(super) enum FindRefusals {
+    /// The hostname cannot be used.
+    #[response(status = 400, content_type = "application/problem+json")]
+    FieldInvalid(AdminProblemDocument),
+    /// The token is missing or not known.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(AdminProblemDocument),
+    /// The service does not know the domain.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(AdminProblemDocument),
+    /// The service has a fault; its log has the cause.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(AdminProblemDocument),
+    /// The database does not answer. Try again after `Retry-After`.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(AdminProblemDocument),
+}
+
 /// The refusals of a call that acts.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "describes the responses")]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use dps_application::ports::CertificateStore;
+use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, EdgeFilter, FilterError, FilterText, NameFilter};
 use dps_domain::text::nearest;
 use dps_domain::{Actor, FailureCode, Status};
@@ -80,17 +81,25 @@ pub(super) async fn check_edge(
     store: &dyn CertificateStore,
     filter: &DomainFilter,
 ) -> anyhow::Result<()> {
+    Ok(unknown_edge(store, filter).await?.map_or(Ok(()), Err)?)
+}
+
+/// The edge of a filter, if the store does not know it.
+pub async fn unknown_edge(
+    store: &dyn CertificateStore,
+    filter: &DomainFilter,
+) -> Result<Option<UnknownEdge>, StoreError> {
     let Some(EdgeFilter::Serving(edge) | EdgeFilter::Pending(edge)) = &filter.edge else {
-        return Ok(());
+        return Ok(None);
     };
     let edges = store.edges().await?;
     if edges.iter().any(|known| known.name == *edge) {
-        return Ok(());
+        return Ok(None);
     }
     let meant = nearest(edge, edges.iter().map(|known| known.name.as_str()));
     let hint = meant.map_or_else(String::new, |known| format!("; did you mean {known}?"));
     let edge = edge.clone();
-    Err(UnknownEdge { edge, hint }.into())
+    Ok(Some(UnknownEdge { edge, hint }))
 }
 
 fn parsed(text: FilterText<'_>) -> Result<DomainFilter, String> {

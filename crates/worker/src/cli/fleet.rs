@@ -10,6 +10,7 @@ use dps_admin_api::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
 use dps_application::operator::fleet::{self, Counted};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet_view::FleetCounts;
+use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, StateCount};
 use dps_domain::{Actor, FailureCode, Status, Timestamp};
 use serde_json::json;
@@ -92,12 +93,7 @@ pub async fn count(
     as_json: bool,
 ) -> anyhow::Result<()> {
     check_edge(store, filter).await?;
-    let counted = fleet::count(store, filter, now, by == Some(By::Tenant)).await?;
-    let count = Count {
-        domains: counted.total(),
-        by: by.map(By::wire),
-        groups: by.map(|by| by.groups(&counted)).unwrap_or_default(),
-    };
+    let count = counted(store, filter, now, by).await?;
     if as_json {
         outln!("{}", json!(count))?;
         return Ok(());
@@ -119,12 +115,37 @@ pub async fn count(
     Ok(())
 }
 
+/// The number of domains of a filter, as programs read it.
+pub async fn counted(
+    store: &dyn CertificateStore,
+    filter: &DomainFilter,
+    now: Timestamp,
+    by: Option<By>,
+) -> Result<Count, StoreError> {
+    let counted = fleet::count(store, filter, now, by == Some(By::Tenant)).await?;
+    Ok(Count {
+        domains: counted.total(),
+        by: by.map(By::wire),
+        groups: by.map(|by| by.groups(&counted)).unwrap_or_default(),
+    })
+}
+
 /// Prints the fleet as a whole, what needs attention first.
 pub async fn overview(
     store: &dyn CertificateStore,
     now: Timestamp,
     as_json: bool,
 ) -> anyhow::Result<()> {
+    let fleet = survey(store, now).await?;
+    if as_json {
+        outln!("{}", json!(fleet))?;
+        return Ok(());
+    }
+    Ok(print(&fleet)?)
+}
+
+/// The fleet as a whole, as programs read it.
+pub async fn survey(store: &dyn CertificateStore, now: Timestamp) -> Result<Fleet, StoreError> {
     let counts = store.fleet_recount().await?;
     let earlier = store.fleet_counts_since(now - DAY - HOUR).await?;
     let earlier = earlier.into_iter().next();
@@ -133,12 +154,7 @@ pub async fn overview(
         ..DomainFilter::default()
     };
     let expiring = fleet::count(store, &expiring, now, false).await?.total();
-    let fleet = summary(&counts, earlier.as_ref(), now, expiring);
-    if as_json {
-        outln!("{}", json!(fleet))?;
-        return Ok(());
-    }
-    Ok(print(&fleet)?)
+    Ok(summary(&counts, earlier.as_ref(), now, expiring))
 }
 
 /// The fleet, from its counts now and at an earlier time.

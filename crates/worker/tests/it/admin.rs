@@ -138,6 +138,25 @@ async fn acts_by_role(database: Database) {
     let (_, edges) = api.get("/admin/v1/edges", VIEWER).await;
     assert_eq!(edges["items"][0]["presents"], 1, "{edges}");
 
+    // Lists and counts are answered as the command line does.
+    let (_, page) = api.get("/admin/v1/domains?limit=1", VIEWER).await;
+    let after = page["next"].as_str().unwrap();
+    assert_eq!(page["items"][0]["hostname"], HOST, "{page}");
+    let path = format!("/admin/v1/domains?limit=5&after={after}");
+    let (_, page) = api.get(&path, VIEWER).await;
+    assert_eq!(page["items"][0]["hostname"], "www.nowhere.test", "{page}");
+    assert!(page["next"].is_null(), "{page}");
+    let path = "/admin/v1/domains?code=DNS_NXDOMAIN&suffix=nowhere.test";
+    let (_, page) = api.get(path, VIEWER).await;
+    assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+    let (_, count) = api.get("/admin/v1/domains/count?by=code", VIEWER).await;
+    assert_eq!(count["domains"], 2, "{count}");
+    let (_, fleet) = api.get("/admin/v1/fleet", VIEWER).await;
+    assert_eq!(fleet["domains"], 2, "{fleet}");
+    let (_, shown) = api.get("/admin/v1/domains/www.nowhere.test", VIEWER).await;
+    assert_eq!(shown["code"], "DNS_NXDOMAIN", "{shown}");
+    assert!(shown["message"].is_string(), "{shown}");
+
     // An action is in the history, with who acted and why.
     let served = world.visit(HOST).await;
     let path = format!("/admin/v1/domains/{HOST}/renew");
@@ -170,8 +189,8 @@ async fn a_role_allows_its_calls_and_the_history_says_who_acted_on_postgresql() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_used_is_named_and_changed_tokens_are_taken_over() {
-    let (world, api) = world(Options::quick()).await;
+async fn a_call_that_cannot_be_used_is_answered_with_the_field() {
+    let (_world, api) = world(Options::quick()).await;
     let long = "x".repeat(501);
     for (path, body, status, field) in [
         (
@@ -234,6 +253,33 @@ async fn what_cannot_be_used_is_named_and_changed_tokens_are_taken_over() {
                 .is_some_and(|text| !text.is_empty())
         );
     }
+    for (path, field) in [
+        ("/admin/v1/domains?statuses=Failed", "query"),
+        ("/admin/v1/domains?status=Failed&status=Active", "query"),
+        ("/admin/v1/domains?status=broken", "status"),
+        ("/admin/v1/domains?name=a.test&prefix=b", "prefix"),
+        ("/admin/v1/domains?expiresWithin=7", "expiresWithin"),
+        ("/admin/v1/domains?limit=0", "limit"),
+        ("/admin/v1/domains?limit=1001", "limit"),
+        ("/admin/v1/domains?after=nonsense%20", "after"),
+        ("/admin/v1/domains?edge=http://nowhere", "edge"),
+        (
+            "/admin/v1/domains?edgePending=http://nowhere",
+            "edgePending",
+        ),
+        ("/admin/v1/domains?by=code", "by"),
+        ("/admin/v1/domains/count?limit=1", "limit"),
+        ("/admin/v1/domains/count?by=name", "by"),
+    ] {
+        let (status, problem) = api.get(path, VIEWER).await;
+        let found = (status.as_u16(), &problem["field"]);
+        assert_eq!(found, (400, &json!(field)), "{path} {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_token_file_is_taken_over_and_one_that_cannot_be_used_is_logged() {
+    let (world, api) = world(Options::quick()).await;
     let (status, document) = api.get("/openapi.json", "").await;
     assert_eq!(
         (status, &document["info"]["title"]),

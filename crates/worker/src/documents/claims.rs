@@ -9,7 +9,7 @@ use dps_domain::ownership::Basis;
 pub(super) const MAX_CLAIMS: u32 = 20;
 
 /// A tenant's ownership of a hostname in words, without the value that proves it.
-pub(super) fn ownership_text(ownership: &Ownership) -> String {
+pub fn ownership_text(ownership: &Ownership) -> String {
     match ownership {
         Ownership::Open => "not proven".to_owned(),
         Ownership::Required { .. } => "a proof is required".to_owned(),
