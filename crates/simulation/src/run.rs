@@ -188,15 +188,18 @@ impl Stage {
         let world = &self.recipe.world;
         for (domain, value) in world.cabinet.read_proofs() {
             let contest = world.claims.contest_of(domain);
-            let Some(contest) = contest.filter(|contest| contest.owners() == domain) else {
-                continue;
-            };
+            let is_stranger = contest.is_some_and(|contest| contest.owners() != domain);
             // It may have been removed since it was asked.
             let status = world.cabinet.status(domain);
-            if !matches!(status, Some(Status::PendingDns | Status::Failed)) {
+            let is_over = matches!(
+                status,
+                Some(Status::PendingRemoval | Status::Removed) | None
+            );
+            if is_stranger || is_over {
                 continue;
             }
-            if world.names.publish_proof(contest.name, vec![value]) {
+            let name = world.claims.name_of(domain);
+            if world.names.publish_proof(name, vec![value]) {
                 world.claims.name_in_dns(domain);
                 world.cabinet.retry(domain);
             }
