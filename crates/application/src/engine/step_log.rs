@@ -35,11 +35,13 @@ pub(super) fn log_recorded<T>(
 /// else INFO.
 pub(super) fn log_level(before: &DomainRecord, write: &RecordWrite) -> Level {
     match write.event.as_ref().map(|event| event.kind) {
-        Some(EventKind::RevocationGivenUp) => return Level::WARN,
-        Some(EventKind::RevocationFailed | EventKind::CertificateRevoked) => return Level::INFO,
-        Some(_) | None => {}
+        Some(EventKind::RevocationGivenUp) => Level::WARN,
+        Some(EventKind::RevocationFailed | EventKind::CertificateRevoked) => Level::INFO,
+        Some(_) | None => level_of_change(before, write.record()),
     }
-    let after = write.record();
+}
+
+fn level_of_change(before: &DomainRecord, after: &DomainRecord) -> Level {
     let failure = |record: &DomainRecord| record.last_failure.as_ref().map(failure_identity);
     let says_the_same = before.phase == after.phase && failure(before) == failure(after);
     match &after.last_failure {
@@ -133,8 +135,11 @@ mod tests {
             (&fresh, &ours, Level::WARN),
             (&ours, &ours, Level::DEBUG),
         ] {
-            let write = RecordWrite::unchecked(after.clone());
-            assert_eq!(log_level(before, &write), expected, "{before:?} {after:?}");
+            assert_eq!(
+                level_of_change(before, after),
+                expected,
+                "{before:?} {after:?}"
+            );
         }
     }
 }
