@@ -79,6 +79,7 @@ impl World {
 fn until(error: &CaError) -> Option<Timestamp> {
     match error {
         CaError::Unavailable { retry_after, .. } => retry_after.map(Until::at),
+        CaError::Unreachable { .. } => None,
         other => panic!("not an outage: {other}"),
     }
 }
