@@ -18,7 +18,8 @@ use dps_domain::fleet::{DomainState, Leading, ListOrder, Place, PlaceRange, Stat
 
 use self::bounds::{bounds, conditions};
 use self::statements::{
-    DELETE_HOUR, RECOUNT, SELECT_NEWEST, SELECT_SINCE, STORE_HOUR, Statements, of_order,
+    DELETE_HOUR, RECOUNT, SELECT_NEWEST, SELECT_SINCE, SELECT_STATELESS, SET_STATE, STORE_HOUR,
+    Statements, of_order,
 };
 use crate::connect::Store;
 use crate::domains::row::read;
@@ -29,6 +30,8 @@ pub(crate) use self::statements::ALL;
 
 const STATES: &str = "domain_states";
 const COUNTS: &str = "fleet_counts";
+/// Records whose state is written with one count, at most.
+const STATELESS: u32 = 500;
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// A range of which at most a window is read.
@@ -121,6 +124,28 @@ fn group(row: &Row) -> Result<GroupCount, StoreError> {
         count: state_count(row)?,
         tenant: row.fields(STATES, "status").get("tenant")?,
     })
+}
+
+/// Writes the state of records that a replica of an earlier version took in, which may never be
+/// written again.
+async fn write_missing_states(session: &mut Session) -> Result<(), StoreError> {
+    let rows = session
+        .fetch_all(SELECT_STATELESS, args![STATELESS])
+        .await?;
+    for record in readable(&rows, read) {
+        let state = DomainState::of(&record);
+        let args = args![
+            record.id,
+            state.status.as_str(),
+            state.code_text(),
+            state.actor_text(),
+            record.updated_at,
+            record.hostname.reversed(),
+            record.revision,
+        ];
+        session.execute(SET_STATE, args).await?;
+    }
+    Ok(())
 }
 
 /// The counts of hours, from rows in the order of hours.
@@ -227,6 +252,7 @@ impl FleetView for Store {
     async fn fleet_counts_store(&self, now: Timestamp) -> Result<(), StoreError> {
         let hour = now.unix_micros().div_euclid(HOUR_MICROS) * HOUR_MICROS;
         let mut session = self.database.write("keep the fleet's counts").await?;
+        write_missing_states(&mut session).await?;
         session.execute(DELETE_HOUR, args![hour]).await?;
         session.execute(STORE_HOUR, args![hour, now]).await?;
         session.commit().await

@@ -235,14 +235,23 @@ statements! {
     SERVED_COUNT = count!(by_served_name);
     pub(super) RECOUNT = Sql::both(
         "SELECT status, actor, failure_code, COUNT(*) AS domains FROM domain_states \
-         GROUP BY status, actor, failure_code",
+         WHERE status <> '' GROUP BY status, actor, failure_code",
+    );
+    /// Records that a replica of an earlier version took in. It writes no state.
+    pub(super) SELECT_STATELESS = Sql::both(concat!(
+        "SELECT ", columns!(), " FROM custom_domains AS record \
+         WHERE id IN (SELECT domain_id FROM domain_states WHERE status = '' LIMIT $1)",
+    ));
+    pub(super) SET_STATE = Sql::both(
+        "UPDATE custom_domains SET status = $2, failure_code = $3, actor = $4, status_since = $5, hostname_reversed = $6 \
+         WHERE id = $1 AND revision = $7 AND status = ''",
     );
     pub(super) DELETE_HOUR = Sql::both("DELETE FROM fleet_counts WHERE hour = $1");
     /// With a row that says that the hour was counted, also when there is no domain.
     pub(super) STORE_HOUR = Sql::both(
         "INSERT INTO fleet_counts (hour, counted_at, status, actor, failure_code, domains) \
          SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), status, actor, failure_code, COUNT(*) FROM domain_states \
-         GROUP BY status, actor, failure_code UNION ALL SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), '', '', '', 0",
+         WHERE status <> '' GROUP BY status, actor, failure_code UNION ALL SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), '', '', '', 0",
     );
     pub(super) SELECT_NEWEST = Sql::both(
         "SELECT hour, counted_at, status, actor, failure_code, domains FROM fleet_counts \

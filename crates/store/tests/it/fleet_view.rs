@@ -435,6 +435,30 @@ pub(crate) async fn the_columns_of_a_record_follow_from_it(world: World) {
     assert_eq!(world.count(put_off).await, 1);
 }
 
+pub(crate) async fn a_record_of_an_earlier_version_gets_its_state_with_the_next_count(
+    world: World,
+) {
+    let old = world.with_due("old.shop.example", at(0)).await;
+    world.with_due("new.shop.example", at(0)).await;
+    // As a replica that does not know the columns writes it.
+    let without = "UPDATE custom_domains SET status = '', actor = '', failure_code = '', status_since = 0, \
+                   hostname_reversed = ''";
+    world
+        .sql(&format!("{without} WHERE id = '{}'", old.id))
+        .await;
+    for _ in 0..2 {
+        world.store.fleet_counts_store(at(0)).await.unwrap();
+        let kept = world.store.fleet_counts().await.unwrap().unwrap();
+        assert_eq!(kept.counts.iter().map(|one| one.domains).sum::<u64>(), 2);
+    }
+    let below = DomainFilter {
+        name: Some(NameFilter::Below("shop.example".into())),
+        status: Some(Status::PendingDns),
+        ..DomainFilter::default()
+    };
+    assert_eq!(listed(&world, &below, 9).await.len(), 2);
+}
+
 pub(crate) async fn a_list_that_passes_over_many_goes_on_from_window_to_window(world: World) {
     let template = world.with_due("template.example", at(0)).await;
     let rows = WINDOW * 2 + 500;
