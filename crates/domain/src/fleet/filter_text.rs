@@ -1,4 +1,4 @@
-//! Filters as people write them, and what is wrong with them.
+//! Parses filters from the texts that people write.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const MAX_TEXT: usize = 1024;
 /// The longest name in DNS, in bytes.
 const MAX_NAME: usize = 253;
 
-/// The parts of a filter as texts. A part that is `None` leaves the filter open there.
+/// The parts of a filter as texts. A part that is `None` accepts every value.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FilterText<'a> {
     /// A hostname.
@@ -105,7 +105,7 @@ fn bounded(field: &'static str, text: Option<&str>) -> Result<Option<String>, Fi
         None => Ok(None),
         Some("") => Err(error(
             field,
-            "the text is empty; leave the option out for all",
+            "the text is empty; leave the option out to accept all",
         )),
         Some(text) if text.len() > MAX_TEXT => Err(error(
             field,
@@ -156,7 +156,7 @@ fn part(field: &'static str, text: &str, part: &str) -> Result<String, FilterErr
         return Err(error(
             field,
             format!(
-                "{text:?} is no part of a hostname; write letters, digits, hyphens and dots, and \
+                "{text:?} is not part of a hostname; use letters, digits, hyphens and dots, and \
                  international names in their xn-- form"
             ),
         ));

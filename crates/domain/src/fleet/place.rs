@@ -7,7 +7,7 @@ use crate::{Hostname, Timestamp};
 use super::filter::DomainFilter;
 use super::plan::{ListOrder, ListPlan};
 
-/// After every text of a name or identifier.
+/// A text that sorts after every name and identifier.
 pub(super) const HIGHEST: &str = "~";
 
 /// The place of a record in a list. Places are ordered as the list is.
@@ -30,7 +30,7 @@ pub enum Leading {
     State {
         /// The status.
         status: String,
-        /// Who must act; empty for nobody.
+        /// Who must act; empty without a failure.
         actor: String,
         /// The failure code; empty for none.
         code: String,
@@ -39,21 +39,21 @@ pub enum Leading {
     Expiry(Timestamp),
 }
 
-/// The text is no place in this list.
+/// The text is not a place in this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
-    /// It is none at all, or was changed.
-    #[error("this is no place in a list; give it as the page before named it, or begin without it")]
+    /// It has not the form of a place.
+    #[error("this is not a place in a list; copy it from the page before, or leave it out")]
     Unreadable,
-    /// It belongs to another filter.
+    /// It belongs to another filter, or was changed.
     #[error(
-        "this place belongs to a list with other filters; give the same filters as before, or begin \
-         without it"
+        "this place belongs to a list with other filters, or was changed; use the filters and the \
+         place of the page before, or leave the place out"
     )]
     OtherList,
     /// A hostname, in a list that is not ordered by hostnames.
     #[error(
-        "this list is not in the order of hostnames; give the place as the page before named it"
+        "this list is not ordered by hostname; copy the place from the page before, or leave it out"
     )]
     NotByName,
 }
@@ -154,7 +154,7 @@ fn by_hostname(text: &str, plan: &ListPlan) -> Result<Place, PlaceError> {
     }
 }
 
-/// A check of the place and of the filter that it belongs to. It finds mistakes; a place is no
+/// A checksum of the place and of the filter that it belongs to, against mistakes. A place is no
 /// secret, and a forged one shows nothing that the filter would not.
 fn check(place: &str, filter: &DomainFilter) -> u64 {
     // FNV-1a.

@@ -117,7 +117,10 @@ fn the_fleet_can_be_asked(world: &World) {
         "{rest}"
     );
     for (options, remedy) in [
-        (["--status", "Active", "--after", place], "begin without it"),
+        (
+            ["--status", "Active", "--after", place],
+            "leave the place out",
+        ),
         (
             ["--edge", "https://nowhere:1", "--limit", "5"],
             "`dps edges` lists the edges",
