@@ -47,7 +47,7 @@ pub struct Fleet {
     /// The time of the counts.
     #[schema(value_type = String, format = DateTime)]
     pub counted_at: Timestamp,
-    /// The time of the earlier counts that changes are about; absent without any.
+    /// The time of the earlier counts that `change` compares with; absent without any.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub compared_with: Option<Timestamp>,
     /// Domains in all.
@@ -69,7 +69,7 @@ pub struct StatusCount {
     pub status: Status,
     /// Domains.
     pub domains: u64,
-    /// More domains than at the earlier time; absent without one.
+    /// Domains more than at the earlier time, negative if fewer; absent without that time.
     pub change: Option<i64>,
 }
 
@@ -87,6 +87,6 @@ pub struct Cause {
     pub domains: u64,
     /// Of these, domains that are served.
     pub served: u64,
-    /// More domains than at the earlier time; absent without one.
+    /// Domains more than at the earlier time, negative if fewer; absent without that time.
     pub change: Option<i64>,
 }

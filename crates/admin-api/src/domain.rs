@@ -79,8 +79,7 @@ fn as_text<S: serde::Serializer>(
 pub struct Domains {
     /// The domains, in the order of the filter.
     pub items: Vec<Domain>,
-    /// The value of `after` for the next page; `null` at the end. A page with fewer domains than
-    /// were asked for may have a next one.
+    /// The value of `after` for the next page; `null` at the end.
     pub next: Option<String>,
 }
 
@@ -99,7 +98,7 @@ pub struct Renewal {
     pub window: Option<SuggestedWindow>,
     /// The CA's explanation of the window; absent if it gives none.
     pub explanation_url: Option<String>,
-    /// When the CA is asked next; absent if it never is.
+    /// When the CA is polled for it next; absent without a poll.
     #[serde(rename = "askAt")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub poll_at: Option<Timestamp>,
@@ -133,7 +132,7 @@ pub struct EdgeDeployment {
     /// The certificate.
     #[schema(value_type = String, format = Uuid)]
     pub certificate_id: CertificateId,
-    /// Orders the certificates of a hostname.
+    /// A number that is higher for each newer certificate of the hostname.
     pub generation: u64,
     /// Since when the edge has presented it.
     #[schema(value_type = String, format = DateTime)]
@@ -160,7 +159,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryLine {
-    /// When.
+    /// The time of the event, in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The kind of event.
@@ -171,7 +170,7 @@ pub struct HistoryLine {
     /// The evidence.
     #[schema(value_type = Object)]
     pub detail: Value,
-    /// How long it took, in milliseconds; absent if nothing was timed.
+    /// Duration of the step in milliseconds; absent if nothing was measured.
     pub duration_ms: Option<u64>,
     /// The process that acted.
     pub replica: String,

@@ -30,7 +30,7 @@ pub struct Edge {
     pub presents: u64,
     /// Certificates that it should hold, at the last comparison.
     pub certificates: Option<u64>,
-    /// Of these, those that it refused.
+    /// Of these, certificates that it refused.
     #[serde(rename = "behind")]
     pub refused: Option<u64>,
     /// Certificates that it holds and the store does not know.

@@ -1,8 +1,8 @@
 //! The admin API: a listener of its own, for the operator's people and programs.
 //!
-//! Every call shows a bearer token of section `Admin`, whose role says what it may do. A call that
-//! acts is written to the history of the domain with the name of the token's holder. Errors are
-//! problem documents (RFC 9457). Every request is bounded in size and time.
+//! Every call needs a bearer token of section `Admin`, whose role decides what is allowed. A call
+//! that acts on a domain is in its history, with the name of the token's holder. Errors are problem
+//! documents (RFC 9457). Every request is bounded in size and time.
 
 mod auth;
 mod domains;
@@ -190,9 +190,9 @@ pub fn openapi_document() -> OpenApi {
     "Admin API".clone_into(&mut document.info.title);
     "1".clone_into(&mut document.info.version);
     document.info.description = Some(
-        "For the operator's people and programs. Every call shows a bearer token of the section Admin of the settings. \
+        "For the operator's people and programs. Every call needs a bearer token of the section Admin of the settings. \
          The role of the token is Viewer, Operator or Admin; each allows the calls of the roles before it. A call that \
-         acts is kept in the history of the domain, with the name of the token's holder. Every refusal is a problem \
+         acts on a domain is kept in its history, with the name of the token's holder. Every refusal is a problem \
          document (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );

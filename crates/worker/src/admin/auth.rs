@@ -1,4 +1,4 @@
-//! Who calls, and what the caller may do.
+//! The caller, and whether its role allows a call.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Caller {
     }
 }
 
-/// Requires a token of this role or a higher one, and tells the handler whose it is.
+/// Requires a token of this role or a higher one, and passes its holder to the handler.
 pub(super) async fn require(
     State((app, role)): State<(Arc<App>, AdminRole)>,
     mut request: Request,

@@ -104,7 +104,7 @@ async fn checked(app: &App, wanted: &FleetQuery) -> Result<DomainFilter, Refusal
 
 /// Lists domains.
 ///
-/// Each page reads a bounded part of the store, whatever the filter is.
+/// The store is read in short statements until the page is full, whatever the filter is.
 #[utoipa::path(get, path = "/admin/v1/domains", tag = "viewer", operation_id = "listDomains",
     security(("token" = [])), params(FleetQuery),
     responses((status = 200, description = "A page of domains.", body = Domains), ReadRefusals))]

@@ -1,4 +1,4 @@
-//! Path segments and bodies, each checked by name.
+//! Path segments, queries and bodies. A refusal names the part that is wrong.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -14,7 +14,7 @@ use super::problem::Refusal;
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
-/// How much of a caller's own text a refusal repeats, in characters.
+/// Longest text of the caller that a refusal repeats, in characters.
 const SHOWN: usize = 300;
 
 /// The hostname in the path of a call.
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             .await
             .map_err(|error| refuse(error.body_text()))?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        // The derived reading of a struct takes an array too.
+        // A derived `Deserialize` of a struct also accepts an array.
         serde_json::from_slice::<Map<String, Value>>(json)
             .and_then(|object| serde_json::from_value(Value::Object(object)))
             .map(Self)

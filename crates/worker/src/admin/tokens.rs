@@ -1,4 +1,4 @@
-//! The tokens of section `Admin`, and what becomes of them when their files change.
+//! The tokens of section `Admin`, which follow their files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::App;
 use super::auth::Caller;
 use crate::config::Admin;
 
-/// Time between two looks at the files.
+/// Time between two reads of the files.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// A token with its holder.
