@@ -145,9 +145,10 @@ pub struct Demo {
 pub enum Domains {
     /// List the domains to which every option applies
     ///
-    /// They come by hostname. With --suffix, names below one domain stay together. With --status,
-    /// --actor or --code they come by these, and with --expires-within the certificate that ends
-    /// first comes first.
+    /// They are ordered by hostname, with --suffix by its labels from the right. Without --name,
+    /// --suffix and --tenant, other options have their own order. --code, --actor and a --status
+    /// other than Active order by status, actor and code. Without these, --expires-within orders by
+    /// the end of the certificate.
     List {
         /// The domains
         #[command(flatten)]

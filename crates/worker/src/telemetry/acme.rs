@@ -120,7 +120,7 @@ impl AcmeMetrics {
         );
         registry.register(
             "dps_acme_limit_capacity",
-            "What such a limit leaves when nothing was used lately",
+            "Tokens of the full bucket of such a limit",
             metrics.capacity.clone(),
         );
         registry.register(
@@ -130,12 +130,12 @@ impl AcmeMetrics {
         );
         registry.register(
             "dps_acme_orders_waiting",
-            "First issues that wait for the CA's limit of orders, counted up to 100000",
+            "First issuances that wait for the CA's limit of orders, counted up to 100000",
             metrics.orders_waiting.clone(),
         );
         registry.register(
             "dps_acme_order_queue_seconds",
-            "How long the CA's limit of orders keeps the last of the waiting first issues waiting",
+            "How long the last of the waiting first issuances waits for the CA's limit of orders",
             metrics.order_queue.clone(),
         );
         metrics
