@@ -8,18 +8,18 @@ use dps_domain::{DomainId, Timestamp};
 use crate::ports::CertificateStore;
 use crate::ports::store::{Served, StoreError};
 
-/// Certificates that are read at once: some tens of milliseconds of a reader.
+/// Certificates that are read at once. It takes some tens of milliseconds.
 const PAGE: u32 = 5_000;
-/// Upper bounds of the shares of a lifetime that are counted apart.
+/// Upper bounds of the buckets for the share of a lifetime that is left.
 pub const SHARES: [f64; 10] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
-/// Renewal information that is older is not fresh. A CA is polled several times in it.
+/// Age up to which renewal information is fresh. A CA is polled several times in this time.
 const FRESH: Duration = Duration::from_secs(12 * 3_600);
 
 /// The certificates of domains that point at us.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    /// Certificates by the share of their lifetime that is left: up to each of [`SHARES`] and above
-    /// the one before, and one place for more.
+    /// Certificates by the share of their lifetime that is left. Each bucket ends at one of
+    /// [`SHARES`] and begins above the one before; the last has no end.
     pub by_share: [u64; SHARES.len() + 1],
     /// The sum of these shares.
     pub sum_of_shares: f64,

@@ -63,7 +63,7 @@ impl<E> Database<E> {
         }
     }
 
-    /// The same database, whose work is measured.
+    /// The same database, with its work measured.
     #[must_use]
     pub fn observed(self, times: Option<Arc<dyn OperationTimes>>) -> Self {
         Self {

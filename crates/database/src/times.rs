@@ -1,4 +1,4 @@
-//! The durations of work in a database, for whoever measures them.
+//! The durations of work in a database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 /// A part of the work in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// The wait for a connection, and the begin of a transaction.
+    /// The wait for a connection, and for the beginning of a transaction.
     Connect,
     /// One or several reads on a connection.
     Read,
-    /// Statements that write, of which each is a transaction of its own.
+    /// Statements that write, each in a transaction of its own.
     Write,
-    /// A transaction from its begin to its end, committed or not.
+    /// A transaction from its beginning to its end, committed or not.
     Transaction,
 }
 
@@ -36,11 +36,11 @@ impl Operation {
 
 /// Takes the durations of work in a database.
 pub trait OperationTimes: Send + Sync {
-    /// A part of the work took so long.
+    /// A part of the work took this long.
     fn took(&self, operation: Operation, took: Duration);
 }
 
-/// Who takes the durations, if anybody does.
+/// The receiver of the durations, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Observer(pub(crate) Option<Arc<dyn OperationTimes>>);
 

@@ -66,7 +66,7 @@ pub enum RevocationStep {
     Refused {
         /// The error.
         detail: String,
-        /// When to come again, if the CA said so.
+        /// The time of the next request, if the CA named it.
         until: Option<Timestamp>,
     },
 }

@@ -27,7 +27,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Peers remembered at once. The one that has been quiet longest makes room for a new one.
 const MAX_PEERS: usize = 1024;
 
-/// Admits requests that show a token. `H` tells whose token it is.
+/// Admits requests that show a token. `H` is the holder of a token.
 #[derive(Debug)]
 pub struct TokenGuard<H = ()> {
     /// The purpose of the tokens, for the log.

@@ -63,7 +63,7 @@ pub struct MemoryStore {
     witness: Option<Arc<dyn Witness>>,
 }
 
-/// A model that must know for which domain an order or a certificate is.
+/// A model that observes the domain of every order and certificate.
 pub trait Witness: Send + Sync {
     /// An order was placed and is stored.
     fn order_stored(&self, order: &StoredOrder);

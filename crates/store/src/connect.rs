@@ -37,7 +37,7 @@ pub struct StoreOptions {
     /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone
     /// too.
     pub create: bool,
-    /// Takes the durations of the store's work, if anybody does.
+    /// Receiver of the durations of the store's work, if there is one.
     pub times: Option<Arc<dyn OperationTimes>>,
 }
 

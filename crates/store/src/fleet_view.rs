@@ -2,7 +2,7 @@
 //!
 //! A filter's plan names an order and ranges in it. Each order has its statements in
 //! [`statements`], which read a range of an index and pass over what the filter's other parts
-//! exclude. So that no call reads more than a window, the end of the window is found first.
+//! exclude. The end of a window is found first, so that no statement reads more of a range.
 
 mod bounds;
 mod statements;
@@ -37,7 +37,7 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 /// A range of which at most a window is read.
 struct Part {
     range: PlaceRange,
-    /// Whether the range goes on after the window.
+    /// Whether the range continues after the window.
     continues: bool,
 }
 

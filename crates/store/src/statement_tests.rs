@@ -363,7 +363,7 @@ const HOT: [(&str, &str, &[&str]); 28] = [
     ("renewal_info::NEXT_DUE", "renewal_questions_due", &[]),
 ];
 
-/// A filter that leaves everything open but the tenant and the edge, and a number.
+/// The arguments of a filter by tenant and edge alone, and a number.
 const FILTER: [&str; 13] = [
     "''",
     "''",
@@ -581,7 +581,7 @@ async fn lists_and_counts_read_an_index_range_on_postgresql() {
     pool.execute("VACUUM ANALYZE").await.unwrap();
     let mut connection = pool.acquire().await.unwrap();
     for (name, index, values) in lists() {
-        // As it is planned for these values, and for whatever values come.
+        // With a custom plan for these values, and with a generic one.
         for mode in ["force_custom_plan", "force_generic_plan"] {
             let prepare = format!(
                 "DEALLOCATE ALL; SET plan_cache_mode = {mode}; PREPARE asked AS {}",

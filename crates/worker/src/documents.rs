@@ -21,7 +21,7 @@ pub use self::claims::ownership_text;
 use self::claims::{MAX_CLAIMS, claim};
 use crate::config::LetsEncrypt;
 
-/// How many lines of the history are read for what a DNS check noted.
+/// Lines of history that are read for the evidence of a DNS check.
 const LINES_OF_EVIDENCE: u32 = 50;
 
 /// Reads documents from the store.
@@ -32,7 +32,7 @@ pub struct Reader<'a> {
     pub policy: &'a Policy,
     /// The CA, for the CAA record that is suggested.
     pub ca: &'a LetsEncrypt,
-    /// Takes a warning about a part that cannot be read; all else is in the document.
+    /// Takes a warning about a part that cannot be read; the document has the rest.
     pub warn: &'a (dyn Fn(&Hostname, &str) + Sync),
 }
 
@@ -110,13 +110,13 @@ impl Reader<'_> {
 }
 
 impl Found {
-    /// Whether an edge has no part in the fleet any more.
+    /// Whether an edge is no longer part of the fleet.
     pub fn has_left(&self, edge: &str, has_left: impl Fn(&KnownEdge) -> bool) -> bool {
         let mut known = self.edges.iter();
         known.any(|known| known.name == edge && has_left(known))
     }
 
-    /// The document. `has_left` says whether an edge has no part in the fleet any more.
+    /// The document. `has_left` returns whether an edge is no longer part of the fleet.
     pub fn document(&self, has_left: impl Fn(&str) -> bool) -> DomainDetail {
         let edge = |one: &Deployment| edge_deployment(one, has_left(&one.edge));
         DomainDetail {

@@ -1,5 +1,5 @@
-//! The counters of results: what an operator takes for an attempt, and nothing else. Also the
-//! durations of steps and of whole onboardings.
+//! Counts the results of attempts at certificates, and measures steps and whole onboardings. Waits
+//! and outages are no attempts.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) took: Duration,
 }
 
-/// Counts a step. Towards a certificate, it is a success once that is deployed. It is a failure if
-/// the CA or an edge answered and failed. Waits, outages and faults of our own are neither.
+/// Measures a step, and counts its attempt if one ended. An attempt succeeds when the certificate
+/// is deployed. It fails if the CA or an edge answered with a failure.
 pub(crate) fn count(service: &Service, ended: &Ended<'_>) {
     let metrics = &service.metrics;
     metrics.step(ended.lane, &ended.action, ended.took);

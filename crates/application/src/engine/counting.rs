@@ -43,7 +43,7 @@ pub async fn count_fleet(service: &Service) -> Result<bool, StoreError> {
         return Ok(false);
     };
     let counted = store.fleet_counts_store(now).await;
-    // Replicas ask at the same interval: due a little earlier, so that none waits for another turn.
+    // Replicas check at this interval too. A count that is due earlier is found by the next check.
     let due_at = now + INTERVAL / 2;
     let released = store.periodic_release(&lease, None, due_at).await;
     counted?;

@@ -1,4 +1,4 @@
-//! An operator's questions about the fleet, answered in full from the store's bounded parts.
+//! Complete lists and counts for an operator, from the store's bounded parts.
 
 use std::collections::BTreeMap;
 

@@ -81,13 +81,13 @@ pub struct RenewalInfoResponse {
 /// An error of the CA, or of the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// No connection, no answer in time, or none that is whole.
+    /// No connection, no answer in time, or an incomplete one.
     #[error("the CA is unreachable: {detail}")]
     Unreachable {
         /// The cause in words.
         detail: String,
     },
-    /// 5xx, or an answer that is not ACME. `retry_after` when it said when.
+    /// 5xx, or an answer that is not ACME.
     #[error("the CA is unavailable: {detail}")]
     Unavailable {
         /// The cause in words.

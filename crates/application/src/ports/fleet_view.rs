@@ -1,7 +1,7 @@
 //! The CertificateStore's view of the fleet: lists, counts, and counts of earlier hours.
 //!
-//! Each method is bounded: it reads at most [`WINDOW`] records, whatever the filter is. A list or a
-//! count that has read as many without an end names the place at which the next call goes on.
+//! For a filter, one call reads at most [`WINDOW`] records of each range of the filter's plan. If a
+//! range has more, the call ends there and names the place at which the next one continues.
 
 use async_trait::async_trait;
 use dps_domain::Timestamp;
@@ -9,7 +9,7 @@ use dps_domain::fleet::{DomainFilter, Place, StateCount};
 
 use super::store::{DomainRecord, StoreError};
 
-/// Records of an order that one call reads at most.
+/// Records that one call reads of a range at most.
 pub const WINDOW: u32 = 10_000;
 /// Domains of one page at most.
 pub const MAX_PAGE: u32 = 1_000;
@@ -39,8 +39,8 @@ pub struct ListedDomain {
 pub struct ListPage {
     /// The domains, in the order of the filter's plan. Rows that cannot be read are left out.
     pub domains: Vec<ListedDomain>,
-    /// The place at which the list goes on; `None` at its end. A page with fewer domains than were
-    /// asked for may go on.
+    /// The place at which the list continues; `None` at its end. A page with fewer domains than the
+    /// limit may have a next one.
     pub next: Option<Place>,
 }
 
@@ -58,7 +58,7 @@ pub struct GroupCount {
 pub struct CountPart {
     /// The domains that were found, in groups.
     pub groups: Vec<GroupCount>,
-    /// The place at which the count goes on; `None` at its end.
+    /// The place at which the count continues; `None` at its end.
     pub next: Option<Place>,
 }
 
@@ -81,14 +81,14 @@ pub trait FleetView: Send + Sync {
         limit: u32,
     ) -> Result<ListPage, StoreError>;
 
-    /// Counts domains of a filter, in groups by state, and by tenant if that is asked for.
+    /// Counts the domains of a filter, in groups by state, and by tenant on request.
     async fn fleet_count(
         &self,
         request: &ListRequest<'_>,
         by_tenant: bool,
     ) -> Result<CountPart, StoreError>;
 
-    /// Counts all domains by state now, by an index alone.
+    /// Counts all domains by state now. Reads an index alone, but all of it.
     async fn fleet_recount(&self) -> Result<Vec<StateCount>, StoreError>;
 
     /// Counts all domains by state and keeps the result in place of that of the same hour.

@@ -70,7 +70,7 @@ impl Milestone {
 /// The end of a request to the CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcmeResult {
-    /// The CA did it.
+    /// The CA carried out the request.
     Success,
     /// A limit of the CA, or an overload (429).
     Limited,
@@ -78,7 +78,7 @@ pub enum AcmeResult {
     Refused,
     /// A 5xx, or a redirect.
     ServerError,
-    /// No whole answer in time.
+    /// No complete answer in time.
     NoAnswer,
 }
 
@@ -103,7 +103,7 @@ impl AcmeResult {
         }
     }
 
-    /// Whether the CA works, whatever it thinks of the request.
+    /// Whether the result shows that the CA works. A refusal does.
     pub const fn shows_it_works(self) -> bool {
         match self {
             Self::Success | Self::Limited | Self::Refused => true,
@@ -211,7 +211,7 @@ pub trait Metrics: Send + Sync {
     fn renewal(&self, success: bool);
     /// A step ended, leased from this lane: `dps_step_duration_seconds`.
     fn step(&self, lane: Lane, action: &Action, took: Duration);
-    /// A first issuance reached a milestone so long after the intake of its domain:
+    /// A first issuance reached a milestone, this long after the intake of its domain:
     /// `dps_time_to_active_seconds`.
     fn onboarding(&self, milestone: Milestone, since_intake: Duration);
     /// The CA took or refused the account: `dps_acme_account_usable`.
@@ -240,6 +240,6 @@ pub trait Metrics: Send + Sync {
 pub trait AcmeMetrics: Send + Sync {
     /// A request ended: `dps_acme_requests_total`, and the metrics beside it.
     fn acme_request(&self, endpoint: Endpoint, result: AcmeResult, took: Duration);
-    /// Our clock was so many seconds ahead of the CA's: `dps_clock_ahead_of_ca_seconds`.
+    /// Our clock was this many seconds ahead of the CA's: `dps_clock_ahead_of_ca_seconds`.
     fn ca_clock(&self, ahead_seconds: f64);
 }

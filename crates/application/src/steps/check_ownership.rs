@@ -74,8 +74,8 @@ pub(super) async fn check_ownership(
     let (proof, is_foreign) = if target_proves(&claim, &passed.views) {
         (Some(Basis::Target), false)
     } else {
-        // The authoritative servers show a value that a resolver's cache does not have yet, and
-        // answer where the resolvers get no answer.
+        // The authoritative servers show a value that a resolver's cache does not have yet. They
+        // may also answer where the resolvers do not.
         let is_enough = |seen: &[TxtObservation]| {
             is_answered(seen)
                 && (record.ownership.required().is_none() || is_published(&record.ownership, seen))

@@ -132,7 +132,7 @@ impl Evidence {
         self.find(|findings| findings.edge_addresses = Some(addresses));
     }
 
-    /// Keeps that neither the CA nor an edge answered, or that the step sent nothing.
+    /// Notes that neither the CA nor an edge answered, or that the step sent nothing.
     pub(super) fn reached_nobody(&self) {
         self.reached_nobody.store(true, Ordering::Relaxed);
     }

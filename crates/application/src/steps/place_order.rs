@@ -119,8 +119,8 @@ async fn order(
         created_at: now,
     };
     crash_point::before(Effect::OrderSave);
-    // Only the CA knows the order, so a short outage of the database must not lose it. A claim that
-    // another step ended meanwhile gets no order: nothing would close it.
+    // Only the CA knows the order, so a short outage of the database must not lose it. If the claim
+    // was ended meanwhile, the order is not stored: nothing would close it.
     retry_while_unavailable(context.deadline, || {
         service.store.order_insert(&order, context.token)
     })

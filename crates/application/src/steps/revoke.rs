@@ -1,4 +1,4 @@
-//! Revoke the certificates of a domain that ended, once no edge presents them (RFC 8555 §7.6).
+//! Revokes the certificates of a domain that ended, once no edge presents them (RFC 8555 §7.6).
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use crate::ca::directory;
 use crate::ports::ca::{CaDisposition, CaError};
 use crate::ports::store::{Claimants, StoreError, StoredCertificate};
 
-/// Certificates of one domain that are revoked; the newest, if there are more.
+/// Certificates of one domain that are revoked at most, the newest first.
 const MAX_CERTIFICATES: u32 = 64;
-/// Records of one hostname that are read.
+/// Records of one hostname that are read at most.
 const MAX_RECORDS: u32 = 64;
 
 /// Runs twice without harm: the CA says that a certificate is revoked already.
@@ -82,8 +82,8 @@ async fn candidate(
     let records = records.await?;
     let mut phases = records.iter().map(|record| &record.phase);
     let is_served = phases.any(|phase| phase.serving() == Some(certificate.id));
-    // A removal leaves the edges alone where another record of the name is served. They present a
-    // newer certificate then.
+    // If another record of the name is served, a removal does not undeploy. The edges then present
+    // a newer certificate.
     let others = records
         .iter()
         .filter(|record| record.id != certificate.domain_id);

@@ -137,7 +137,7 @@ impl Dns {
         self.asked_for.subscribe()
     }
 
-    /// Queries for proofs fail so from now on, or no more.
+    /// Sets the answer to queries for proofs; `None` for the right one.
     pub(crate) fn fail_proofs(&self, fault: Option<DnsAnswer>) {
         *self.proof_fault.lock().unwrap() = fault;
     }

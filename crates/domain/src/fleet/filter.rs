@@ -8,7 +8,7 @@ use crate::{Actor, FailureCode, Hostname, Status, Timestamp};
 
 use super::state::DomainState;
 
-/// Which domains are wanted: those for which every given part holds. Without any part, all.
+/// The wanted domains: those for which every given part holds. Without any part, all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainFilter {
     /// Their names.
@@ -41,7 +41,7 @@ pub enum NameFilter {
     Contains(String),
 }
 
-/// How an edge stands to a domain that has a certificate in service.
+/// The relation of an edge to a domain that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EdgeFilter {
     /// The edge of this name has presented the certificate.

@@ -1,4 +1,4 @@
-//! The way in which a store finds the domains of a filter: an order that has an index, and ranges
+//! The plan by which a store finds the domains of a filter: an order that has an index, and ranges
 //! in it.
 
 use crate::hostname::reversed;
@@ -26,7 +26,7 @@ pub enum ListOrder {
     Served,
 }
 
-/// A part of an order: after `lower`, up to `upper` and with it.
+/// A part of an order: after `lower`, up to and including `upper`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceRange {
     /// The place before the first.
@@ -40,9 +40,9 @@ pub struct PlaceRange {
 pub struct ListPlan {
     /// The order in which they are listed.
     pub order: ListOrder,
-    /// The ranges of the order in which they are, in that order.
+    /// The ranges that hold them, in the order of the list.
     pub ranges: Vec<PlaceRange>,
-    /// Whether others may lie between them, which are passed over one by one.
+    /// Whether the ranges may hold records that the filter excludes. Each is read and passed over.
     pub passes_over: bool,
 }
 

@@ -17,7 +17,7 @@ pub struct DomainState {
     pub code: Option<FailureCode>,
 }
 
-/// A stored text is no state that this version knows.
+/// A stored text is not a state that this version knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no {kind} that this version knows")]
 pub struct UnknownState {
@@ -70,7 +70,8 @@ impl DomainState {
         })
     }
 
-    /// Since when a record has its status. `before` is its status until now, and since when.
+    /// The time since which a record has its status. `before` is the status until now, with its
+    /// time.
     pub fn status_since(self, before: Option<(Status, Timestamp)>, now: Timestamp) -> Timestamp {
         match before {
             Some((status, since)) if status == self.status => since,

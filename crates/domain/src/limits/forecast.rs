@@ -1,4 +1,4 @@
-//! When a bucket is empty if its tokens are used as they were in the last day.
+//! Forecasts when a bucket is empty, at the rate of the last day.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::bucket::{Bucket, Limit};
 use crate::Timestamp;
 
-/// The time whose use counts.
+/// The longest time from which a rate is taken.
 const WINDOW: Duration = Duration::from_secs(24 * 3_600);
 /// The shortest time from which a rate is taken.
 const SHORTEST: Duration = Duration::from_secs(10 * 60);
 
-/// The tokens that were used of a bucket lately, as readings of it show. The count is an estimate:
-/// a bucket that became full between two readings hides a few.
+/// The tokens that were used of a bucket in the last day, by readings of it. The count is an
+/// estimate: if the bucket became full between two readings, some use is not seen.
 #[derive(Debug, Clone, Default)]
 pub struct BucketUse {
     last: Option<Bucket>,
@@ -27,7 +27,7 @@ impl BucketUse {
         if let Some(last) = self.last
             && last.full_at != bucket.full_at
         {
-            // A lower count began anew, when the bucket was full. A token given back lowers it too.
+            // The count starts anew after the bucket was full. A returned token lowers it too.
             let began_anew = bucket.full_at > last.full_at;
             self.used += u64::from(match bucket.spent.checked_sub(last.spent) {
                 Some(more) => more,

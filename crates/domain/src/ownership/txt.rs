@@ -100,7 +100,7 @@ impl TxtObservation {
     }
 }
 
-/// Whether a query was answered, so that it is known which values stand there.
+/// Whether at least one query was answered, so that the published values are known.
 pub fn is_answered(seen: &[TxtObservation]) -> bool {
     let mut answers = seen.iter().map(|observation| &observation.answer);
     answers.any(|answer| matches!(answer, TxtAnswer::Values(_)))

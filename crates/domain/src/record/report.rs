@@ -65,7 +65,7 @@ pub(super) fn report(
 /// The time of the next attempt to report. A queued record is due all the while, so that tenants
 /// take turns; reported is the probable time of its turn.
 fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
-    // The Cabinet is not told of a revocation.
+    // Revocations are not reported.
     let due = match record.revocation {
         Some(revocation) => revocation.then(),
         None => record.next_attempt_at,

@@ -1,6 +1,6 @@
 //! The revocation of the certificates of a domain that ended (RFC 8555 §7.6).
 //!
-//! It begins once the record is `Gone`, or `Failed` without its name, so it holds up neither. The
+//! It begins once the record is `Gone`, or `Failed` without its name, so it delays neither. The
 //! store keeps it with the record until the CA has carried it out or it is given up.
 
 use std::fmt;
@@ -35,7 +35,7 @@ impl Revocation {
         self.then
     }
 
-    /// Whether the record waits for it no longer.
+    /// Whether its time is over, since another step of the record is due.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.then.is_some_and(|then| then <= now)
     }
@@ -90,7 +90,7 @@ pub(super) fn begin(
     now: Timestamp,
 ) {
     let has_ended = before.name_hold() > NameHold::None && record.name_hold() <= NameHold::None;
-    // The certificates of a name that was left belong to the record that left it.
+    // The certificates of a take-down's name belong to the record whose name changed.
     if !policy.revoke_ended || !has_ended || record.id.is_take_down() {
         return;
     }
@@ -116,7 +116,7 @@ pub(super) fn settle(
     };
     let line = match outcome {
         Outcome::Revocation(step) => advance(&mut record, revocation, step, context),
-        // A fault of ours, or a limit that we keep: no try at the CA.
+        // A fault of ours, or a limit that we keep. Nothing was sent, so no try is counted.
         Outcome::Waiting { until, kind } => {
             record.next_attempt_at = Some(until.max(context.now));
             Some((kind, json!({ "until": record.next_attempt_at })))
@@ -134,7 +134,7 @@ pub(super) fn settle(
         Outcome::Moved { event, .. } => return Err(illegal(before, &event)),
         Outcome::Confirmed { .. } => return Err(illegal(before, &Event::DnsConfirmed)),
     };
-    // The quarantine ends at its time, however the CA fares.
+    // A revocation does not delay the end of the quarantine.
     if let Some(then) = record.revocation.and_then(|left| left.then) {
         record.next_attempt_at = record.next_attempt_at.map(|at| at.min(then));
     }
@@ -203,7 +203,7 @@ fn end(record: &mut DomainRecord, revocation: Revocation) {
     record.next_attempt_at = revocation.then;
 }
 
-/// The next look at edges that may present a certificate, or at a fault of ours.
+/// The time of the next try after a wait for edges or a fault of ours.
 fn later(record: &DomainRecord, context: &SettleContext<'_>) -> Timestamp {
     let backoff = context.policy.removal.backoff();
     context.now + backoff.delay(record.attempt.max(1), context.jitter)

@@ -291,7 +291,7 @@ async fn check_sample(
     }
 }
 
-/// Applies one certificate and tells how long that took. The first apply after a start of HAProxy
+/// Applies one certificate and returns how long that took. The first apply after a start of HAProxy
 /// waits until no other process can take over (ADR 24); those after it do not.
 async fn first_apply(edge: &Edge, request: &ApplyRequest) {
     let begun = Instant::now();

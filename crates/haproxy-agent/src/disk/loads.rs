@@ -37,12 +37,12 @@ pub(crate) enum LoadState {
     MayTakeOver,
 }
 
-/// Which process takes over after a load.
+/// The process that takes over after a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Takeover {
-    /// It has: the process that answers now.
+    /// The process that answers now. It has taken over.
     Done,
-    /// The next process that answers, or none: no process served after the load began.
+    /// The next process that answers, or none, since no process served after the load began.
     Next,
     /// Any later process.
     Later,
@@ -51,7 +51,7 @@ enum Takeover {
 #[derive(Debug)]
 struct Watched {
     watch: Watch,
-    /// Which process takes over after the loads of it.
+    /// The process that takes over after the loads of this file.
     takeover: Takeover,
     /// Whether another process opened the file, as far as is known.
     is_opened: bool,
@@ -133,7 +133,7 @@ impl Loads {
             file.is_opened = true;
             file.closed_at = Some(now);
             if file.takeover == Takeover::Done {
-                // The process that took over had closed it before: another one did now.
+                // The process that took over closed it before. So this was another process.
                 file.takeover = Takeover::Later;
             }
         }

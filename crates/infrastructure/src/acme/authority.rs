@@ -334,7 +334,7 @@ impl CertificateAuthority for AcmeAuthority {
                 reason: Some(RevocationReason::CessationOfOperation),
             };
             match open.revoke(&request).await {
-                // A run that did not live to record it revoked it.
+                // An earlier run revoked it, and ended before it could record that.
                 Err(Error::Api(problem)) if problem.r#type.as_deref() == Some(ALREADY_REVOKED) => {
                     Ok(())
                 }

@@ -52,7 +52,7 @@ struct Shared {
     metrics: Option<Arc<dyn AcmeMetrics>>,
 }
 
-/// Our own parts that requests to the CA are paced and counted by.
+/// The parts of the service that pace and count requests to the CA.
 pub(super) struct Pacing {
     pub(super) tokens: Arc<dyn RequestTokens>,
     pub(super) metrics: Arc<dyn AcmeMetrics>,
@@ -333,7 +333,7 @@ fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
     } else {
         -from.since(to).as_secs_f64()
     };
-    // `Date` is cut to whole seconds: half a second is the mean of what it leaves out.
+    // `Date` has whole seconds: on average, half a second is cut off.
     signed - 0.5
 }
 

@@ -33,9 +33,9 @@ impl LocalFaults {
         }
     }
 
-    /// The last one that may be the reason why a query which began then got no answer.
-    // Equal queries share one packet. So the socket of a query may have failed before it began,
-    // by no more than the time of the query that sent the packet.
+    /// The last fault, if it may be why a query that began at `begin` got no answer.
+    // Equal queries share one packet. So the socket may have failed before this query began, but
+    // not earlier than the longest time of the query that sent the packet.
     pub(super) fn since(&self, begin: Instant) -> Option<String> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.as_ref()

@@ -51,7 +51,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
         };
         let acceptor = acceptor.clone();
         clients.spawn(async move {
-            // A client that goes away is no concern of the server.
+            // A client may close the connection at any time.
             let _ = acceptor.accept(client).await;
         });
         while clients.try_join_next().is_some() {}

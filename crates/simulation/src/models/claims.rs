@@ -1,6 +1,6 @@
 //! Names that two tenants claim, and the claim that DNS and Cabinet authorize at any time.
 //!
-//! The rules are the contract's, told by what customers do. They share nothing with the service,
+//! The rules are the contract's, applied to what customers do. They share no code with the service,
 //! which must find the same claim by itself.
 
 mod contest;

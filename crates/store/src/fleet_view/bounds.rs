@@ -6,7 +6,7 @@ use dps_domain::{Actor, FailureCode, Status, Timestamp};
 
 use crate::sql::{Arg, args};
 
-/// After every text of a name.
+/// A text that sorts after every name.
 const HIGHEST: &str = "~";
 
 /// `$1` to `$12`, all parts of the filter.

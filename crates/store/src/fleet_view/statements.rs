@@ -16,7 +16,7 @@ pub(super) struct Statements {
     pub(super) count: Sql,
 }
 
-/// The parts of a filter, of which each may be open.
+/// The parts of a filter. Each accepts every record if it is empty or `NULL`.
 macro_rules! conditions {
     () => {
         "($1 = '' OR record.status = $1) AND ($2 = '' OR record.failure_code = $2) \
@@ -38,9 +38,9 @@ macro_rules! record_of_place {
     };
 }
 
-// Each order says where its places are, and how either database finds the records of them. It names
-// the columns of a place and their order. Its ranges begin after `$1` (`$2` for a tenant) in the
-// statement for the end of a window, and after `$13` in the others.
+// Each order has the table of its places, the join with their records on either database, and the
+// columns of a place. Its ranges begin after `$1` (`$2` for a tenant) in the statement for the end
+// of a window, and after `$13` in the others.
 
 macro_rules! by_name {
     (places) => {

@@ -19,7 +19,7 @@ use super::filter::check_edge;
 use super::output::{OutputError, outln};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// The hour in which the counts of a day ago may have begun.
+/// Tolerance for the counts of a day ago, which are kept once an hour.
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Certificates that end within this time should have been renewed, for certificates of 90 days.
 const SOON: Duration = Duration::from_secs(7 * 86_400);
@@ -211,7 +211,7 @@ fn summary(
     }
 }
 
-/// Lines about what an operator should look at, each with the command that shows it.
+/// Lines about problems that need an operator, each with the command that shows them.
 fn attention(fleet: &Fleet) -> Vec<String> {
     let sum = |pick: &dyn Fn(&Cause) -> u64| -> u64 { fleet.causes.iter().map(pick).sum() };
     let ours = sum(&|cause| {

@@ -49,7 +49,7 @@ pub enum AdminRole {
     /// Calls that change nothing.
     #[default]
     Viewer,
-    /// Calls that act on a domain.
+    /// Calls that act on a domain or a limit.
     Operator,
     /// All calls.
     Admin,

@@ -19,14 +19,14 @@ const fn millis<const N: usize>(values: [u64; N]) -> [Duration; N] {
     bounds
 }
 
-/// Of calls over a network, and of steps made of them.
+/// Bounds for calls over a network, and for steps made of them.
 pub(super) static CALLS: [Duration; 14] = millis([
     5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000,
 ]);
-/// Of work of a database.
+/// Bounds for work in a database.
 pub(super) static STORE: [Duration; 11] =
     millis([1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 10_000]);
-/// From the intake of a domain to its certificate: seconds for machines, days for people.
+/// Bounds from the intake of a domain to its certificate: seconds for machines, days for people.
 pub(super) static ONBOARDING: [Duration; 14] = millis([
     1_000,
     5_000,
@@ -55,7 +55,7 @@ pub(super) struct Durations<const L: usize> {
 #[derive(Debug)]
 struct Series<const L: usize> {
     labels: [(&'static str, &'static str); L],
-    /// One for each bound, and one for what is longer.
+    /// One for each bound, and one for longer durations.
     buckets: Box<[AtomicU64]>,
     sum_nanos: AtomicU64,
 }

@@ -1,4 +1,4 @@
-//! `docs/reference/metrics.md`: made of the registry and of what it cannot know.
+//! Compares `docs/reference/metrics.md` with the registry and with the scopes that are listed here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ writes this list. [OPERATIONS.md](../OPERATIONS.md) says what each means, and wh
 | --- | --- | --- | --- | --- |
 ";
 
-/// Whose a metric is, and how its values at all replicas become one.
+/// The scope of a metric, and how its values at all replicas are aggregated.
 #[derive(Clone, Copy)]
 enum Scope {
     /// Each replica counts its own.

@@ -1,5 +1,5 @@
-//! The `OpenAPI` document of the admin API: the checked-in text is the one that the code makes, and
-//! it keeps rules that no validator knows.
+//! The `OpenAPI` document of the admin API: the checked-in text is the one that the code makes. It
+//! also keeps rules that no validator checks.
 
 use std::fs;
 use std::path::Path;

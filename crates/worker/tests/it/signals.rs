@@ -394,7 +394,7 @@ async fn a_clock_that_is_ahead_of_the_cas_fires_its_alert_alone_and_it_clears() 
         answers.then_some(())
     });
     answers.await.unwrap();
-    // From its start: a process believes no jump.
+    // From its start, since a running process does not accept a jump of its clock.
     clock.set("+10m");
     world.start_service_again_with(&clock.environment()).await;
     let prometheus = watch(&world).await;

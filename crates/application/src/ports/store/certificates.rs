@@ -39,13 +39,13 @@ pub struct StoredCertificate {
 /// A certificate that is served for a domain which points at us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Served {
-    /// Whose it is.
+    /// The domain that it is served for.
     pub domain_id: DomainId,
-    /// From when until when it is valid.
+    /// The beginning and the end of its validity.
     pub validity: (Timestamp, Timestamp),
     /// When the CA last answered a poll for its renewal information with a window.
     pub renewal_info_at: Option<Timestamp>,
-    /// Polls that have failed since.
+    /// Consecutive failed polls.
     pub failed_polls: u32,
 }
 

@@ -65,7 +65,7 @@ impl State {
         Pruned { rows, next }
     }
 
-    /// The facts about a key; `None` if it was erased, or its certificate is gone.
+    /// The details of a key; `None` if it was erased, or its certificate is gone.
     fn superseded_key(
         &self,
         id: CertificateId,

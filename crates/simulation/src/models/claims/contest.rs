@@ -25,8 +25,7 @@ pub struct Contest {
     pub second: u32,
     /// The tenant that can change the name's DNS and proves its claim when it is asked.
     pub owner: Side,
-    /// Whether each claim has a target of its own. Otherwise both have the
-    /// platform's.
+    /// Whether each claim has a target of its own. Otherwise both have the platform's.
     pub has_own_targets: bool,
     /// When the first tenant removes its domain, before the second claim.
     pub removed_at: Option<Duration>,
