@@ -42,7 +42,7 @@ pub enum Leading {
 /// The text is not a place in this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PlaceError {
-    /// It has not the form of a place.
+    /// It does not have the form of a place.
     #[error("this is not a place in a list; copy it from the page before, or leave it out")]
     Unreadable,
     /// It belongs to another filter, or was changed.
