@@ -62,12 +62,10 @@ pub enum RevocationStep {
     },
     /// An edge may still present a certificate.
     TooEarly,
-    /// The CA did not carry out the request.
+    /// The CA refused the request.
     Refused {
         /// The error.
         detail: String,
-        /// The time of the next request, if the CA named it.
-        until: Option<Timestamp>,
     },
 }
 

@@ -60,6 +60,7 @@ impl StepContext<'_> {
     /// Returns the endpoint of the CA that the step calls.
     pub(super) fn endpoint(&self) -> Endpoint {
         match self.record.phase.issuance() {
+            _ if self.record.revocation.is_some() => Endpoint::RevokeCert,
             Some(Issuance::Ordering | Issuance::Queued) => Endpoint::NewOrder,
             _ => Endpoint::Other,
         }

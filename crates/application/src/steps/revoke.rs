@@ -105,13 +105,18 @@ async fn candidate(
     })
 }
 
-/// The outcome of an error of the CA, or of our own if nothing was sent.
+/// The outcome of an error of the CA, or of our own if nothing was sent. Only a refusal of the
+/// request is a try.
 fn refused(context: &StepContext<'_>, error: CaError) -> Outcome {
     match error.disposition() {
-        CaDisposition::Local | CaDisposition::Paced { .. } => context.ca_error(error),
-        disposition => Outcome::Revocation(RevocationStep::Refused {
-            detail: error.to_string(),
-            until: disposition.retry_after().map(dps_domain::Until::at),
-        }),
+        CaDisposition::Local
+        | CaDisposition::Paced { .. }
+        | CaDisposition::Unavailable { .. }
+        | CaDisposition::RateLimited { .. } => context.ca_error(error),
+        CaDisposition::NamePaused | CaDisposition::OrderLost(_) | CaDisposition::Refused(_) => {
+            Outcome::Revocation(RevocationStep::Refused {
+                detail: error.to_string(),
+            })
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use dps_application::ports::ca::CaError;
 use dps_application::workers::{self, Watch};
 use dps_domain::lane::Lane;
-use dps_domain::{EventKind, Phase, Status};
+use dps_domain::limits::{BucketKey, Endpoint, LimitKind};
+use dps_domain::{EventKind, Phase, Purpose, Status, Until};
 
 use super::cabinet::id;
 use super::fleet::check_edges;
@@ -137,9 +138,71 @@ async fn the_certificate_of_a_superseded_claim_is_revoked_once_the_winners_took_
 }
 
 #[tokio::test]
-async fn a_ca_that_is_down_delays_no_removal_and_is_asked_a_few_times() {
+async fn a_ca_that_is_down_or_limits_us_is_no_refusal_however_long_it_lasts() {
+    let limited = |until| CaError::RateLimited {
+        until,
+        detail: "too many requests".into(),
+    };
+    let unreachable = CaError::Unreachable {
+        detail: "no route".into(),
+    };
+    for error in [unavailable(), unreachable, limited(None)] {
+        let world = served().await;
+        world.ca.fail_next(vec![error.clone(); 20]);
+        remove(&world, 1).await;
+        assert_eq!(status(&world, 1).await, Status::Removed);
+        for _ in 0..20 {
+            world.advance(2 * HOUR);
+            world.settle().await;
+        }
+        assert_eq!(count(&world, EventKind::RevocationFailed).await, 0);
+        assert_eq!(count(&world, EventKind::RevocationGivenUp).await, 0);
+        assert_eq!(revoked(&world).len(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_ca_is_noted_and_waited_for_until_the_quarantine_ends() {
     let world = served().await;
-    world.ca.fail_next(vec![unavailable(); 100]);
+    let now = world.service.now();
+    let until = Until::named(now + HOUR, now, Purpose::Limit);
+    world.ca.fail_next([CaError::RateLimited {
+        until: Some(until),
+        detail: "too many requests".into(),
+    }]);
+    remove(&world, 1).await;
+    let due = world.record().await.next_attempt_at;
+    assert!(due >= Some(until.at()), "{due:?}");
+    assert_eq!(world.ca.revocations(), 1);
+    let blocked = async |endpoint| {
+        let kind = LimitKind::Requests(endpoint);
+        let key = BucketKey::of_account(kind, world.service.ca.directory_url());
+        let bucket = world.service.store.ledger_bucket(&key).await.unwrap();
+        bucket.blocked_until >= until.at()
+    };
+    assert!(blocked(Endpoint::RevokeCert).await);
+    assert!(!blocked(Endpoint::Other).await, "orders go on");
+    world.advance(2 * HOUR);
+    world.settle().await;
+    assert_eq!(revoked(&world).len(), 1);
+    assert_eq!(count(&world, EventKind::CertificateRevoked).await, 1);
+
+    let world = served().await;
+    world.ca.fail_next(vec![unavailable(); 10_000]);
+    remove(&world, 1).await;
+    world.advance(world.service.policy.quarantine);
+    world.settle().await;
+    assert!(world.is_forgotten().await);
+}
+
+#[tokio::test]
+async fn a_ca_that_refuses_delays_no_removal_and_is_asked_a_few_times() {
+    let world = served().await;
+    let refusal = CaError::Malformed {
+        kind: "malformed".into(),
+        detail: "no such certificate".into(),
+    };
+    world.ca.fail_next(vec![refusal; 100]);
     remove(&world, 1).await;
     assert_eq!(status(&world, 1).await, Status::Removed);
     for _ in 0..20 {

@@ -14,14 +14,14 @@ use crate::outcome::{Findings, Outcome, RevocationStep, Then};
 use crate::policy::Policy;
 use crate::{Event, EventKind, IllegalTransition, Timestamp, bounds};
 
-/// Requests that the CA does not carry out, after which a revocation is given up.
+/// Requests that the CA refuses, after which a revocation is given up.
 const MAX_TRIES: u32 = 8;
 
 /// The revocation of a record's certificates that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revocation {
-    /// Requests that the CA did not carry out.
+    /// Requests that the CA refused.
     #[serde(default)]
     tries: u32,
     /// The record's next attempt without the revocation; `None` if it has none.
@@ -116,11 +116,13 @@ pub(super) fn settle(
     };
     let line = match outcome {
         Outcome::Revocation(step) => advance(&mut record, revocation, step, context),
-        // A fault of ours, or a limit that we keep. Nothing was sent, so no try is counted.
+        // A fault of ours, or our own pacing: nothing was sent.
         Outcome::Waiting { until, kind } => {
             record.next_attempt_at = Some(until.max(context.now));
             Some((kind, json!({ "until": record.next_attempt_at })))
         }
+        // A fault of ours, or a CA that is unavailable or limits us: no refusal of this request,
+        // so no try.
         Outcome::Failed { failure, then } => {
             let due = match then {
                 Then::At(at) => at.max(context.now),
@@ -179,7 +181,7 @@ fn advance(
             record.next_attempt_at = Some(later(record, context));
             None
         }
-        RevocationStep::Refused { detail, until } => {
+        RevocationStep::Refused { detail } => {
             let tries = revocation.tries.saturating_add(1);
             let detail = json!({ "error": detail, "tries": tries });
             if tries >= MAX_TRIES {
@@ -191,8 +193,7 @@ fn advance(
                 ..revocation
             });
             let delay = (context.policy.issuance.backoff()).delay(tries, context.jitter);
-            let due = until.map_or(context.now + delay, |until| until.max(context.now));
-            record.next_attempt_at = Some(due);
+            record.next_attempt_at = Some(context.now + delay);
             Some((EventKind::RevocationFailed, detail))
         }
     }
@@ -203,7 +204,7 @@ fn end(record: &mut DomainRecord, revocation: Revocation) {
     record.next_attempt_at = revocation.then;
 }
 
-/// The time of the next try after a wait for edges or a fault of ours.
+/// The next step while an edge may present a certificate, or after a fault that is no try.
 fn later(record: &DomainRecord, context: &SettleContext<'_>) -> Timestamp {
     let backoff = context.policy.removal.backoff();
     context.now + backoff.delay(record.attempt.max(1), context.jitter)

@@ -46,11 +46,17 @@ fn undeployed() -> Outcome {
     }
 }
 
-fn refused(until: Option<Timestamp>) -> Outcome {
+fn refused() -> Outcome {
     Outcome::Revocation(RevocationStep::Refused {
-        detail: "no answer".into(),
-        until,
+        detail: "malformed".into(),
     })
+}
+
+fn unavailable(then: Then) -> Outcome {
+    let failure = Failure::AcmeCaUnavailable {
+        detail: "no answer".into(),
+    };
+    Outcome::failed(failure, then)
 }
 
 fn gone() -> DomainRecord {
@@ -101,7 +107,7 @@ fn a_claim_that_is_superseded_or_released_is_revoked_and_stays_failed_with_its_r
     assert!(write.record.revocation.is_some());
     assert_eq!(write.report.unwrap().next_attempt_at, None);
     let outcomes = [
-        refused(None),
+        refused(),
         Outcome::failed(Failure::Internal { detail: "x".into() }, Then::Retry),
         Outcome::Revocation(RevocationStep::TooEarly),
     ];
@@ -138,11 +144,11 @@ fn a_domain_that_may_be_tried_again_keeps_its_certificates() {
 }
 
 #[test]
-fn a_ca_that_never_carries_it_out_is_asked_a_few_times_and_each_is_told() {
+fn a_ca_that_always_refuses_is_asked_a_few_times_and_each_is_told() {
     let mut domain = gone();
     let mut kinds = vec![];
     while domain.revocation.is_some() {
-        let write = after(&wanted(), &domain, refused(None));
+        let write = after(&wanted(), &domain, refused());
         kinds.push(write.event.unwrap().kind);
         domain = write.record;
     }
@@ -154,10 +160,21 @@ fn a_ca_that_never_carries_it_out_is_asked_a_few_times_and_each_is_told() {
 }
 
 #[test]
+fn an_unavailable_ca_is_asked_until_the_end_of_the_quarantine_and_no_try_is_counted() {
+    let mut domain = gone();
+    let before = domain.revocation;
+    for _ in 0..100 {
+        domain = after(&wanted(), &domain, unavailable(Then::Retry)).record;
+        assert_eq!(domain.revocation, before);
+        assert!(domain.next_attempt_at > Some(NOW));
+    }
+}
+
+#[test]
 fn no_wait_for_the_ca_passes_the_end_of_the_quarantine() {
     let quarantine = NOW + wanted().quarantine;
-    let late = Some(quarantine + HOUR);
-    let waiting = after(&wanted(), &gone(), refused(late)).record;
+    let late = unavailable(Then::At(quarantine + HOUR));
+    let waiting = after(&wanted(), &gone(), late).record;
     assert_eq!(waiting.next_attempt_at, Some(quarantine));
     assert!(!waiting.revocation.unwrap().is_over(NOW));
     assert!(waiting.revocation.unwrap().is_over(quarantine));
