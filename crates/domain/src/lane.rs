@@ -24,7 +24,8 @@ pub enum Lane {
     /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of
     /// no use.
     Urgent,
-    /// Domains with many consecutive customer-side failures, until an order is placed.
+    /// Domains with many consecutive customer-side failures, until an order is placed. Certificates
+    /// of domains that ended are revoked here.
     Chronic,
     /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed
     /// already, after those that were not attempted yet.
@@ -32,7 +33,7 @@ pub enum Lane {
     /// `RecheckWorker`: checks at intervals whether a live domain still points at us.
     Recheck,
     /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate
-    /// has ended. Certificates of domains that ended are revoked here.
+    /// has ended.
     Removal,
 }
 
@@ -103,8 +104,9 @@ impl LaneInputs<'_> {
     /// The lane in which the record waits for a step at the moment `due`. `None`: nothing to do
     /// before a retry is requested.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
+        // A CA that hangs must not keep certificates on the edges, and a revocation can wait.
         if self.revokes {
-            return Some(Lane::Removal);
+            return Some(Lane::Chronic);
         }
         let usual = usual_lane(self.phase)?;
         if matches!(self.phase, Phase::Live { not_after, .. } if *not_after <= due) {
@@ -345,7 +347,18 @@ mod tests {
             revokes: true,
             ..fresh(&Phase::Failed)
         };
-        assert_eq!(revoking.lane(NOW), Some(Lane::Removal));
+        assert_eq!(revoking.lane(NOW), Some(Lane::Chronic));
+    }
+
+    #[test]
+    fn a_revocation_holds_up_nothing_that_leaves_the_edges() {
+        for phase in [Phase::Failed, Phase::Gone] {
+            let revoking = LaneInputs {
+                revokes: true,
+                ..fresh(&phase)
+            };
+            assert_ne!(revoking.lane(NOW), fresh(&Phase::Leaving).lane(NOW));
+        }
     }
 
     #[test]

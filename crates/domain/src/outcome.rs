@@ -53,12 +53,14 @@ impl Outcome {
 /// The result of a step that revokes certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RevocationStep {
-    /// Nothing is left to revoke.
+    /// A certificate was revoked, or none was to be.
     Done {
-        /// Serials of the certificates that the CA revoked, now or in a step before this one.
-        revoked: Vec<String>,
+        /// The serial of the certificate that the CA revoked; `None` if none was to be.
+        revoked: Option<String>,
         /// Serials of those that only another CA can revoke.
         of_another_ca: Vec<String>,
+        /// The generation below which certificates are left; `None` if none is.
+        left_below: Option<u64>,
     },
     /// An edge may still present a certificate.
     TooEarly,

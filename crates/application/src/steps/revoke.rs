@@ -18,42 +18,54 @@ const MAX_CERTIFICATES: u32 = 64;
 /// Records of one hostname that are read at most.
 const MAX_RECORDS: u32 = 64;
 
-/// Runs twice without harm: the CA says that a certificate is revoked already.
+/// Revokes the newest certificate that is left, and no other: the next one is due at once. Runs
+/// twice without harm: the CA says that a certificate is revoked already.
 pub(super) async fn revoke(context: &StepContext<'_>) -> Result<Outcome, Fault> {
-    let (service, now) = (context.service, context.service.now());
+    let now = context.service.now();
     let mut of_another_ca = vec![];
-    let mut due = vec![];
-    for stored in valid(context).await? {
+    let mut left = valid(context).await?.into_iter().peekable();
+    while let Some(stored) = left.next() {
         match candidate(context, &stored).await?.judge(now) {
-            Verdict::Revoke => due.push(stored.certificate.details),
+            Verdict::Revoke => {
+                if let Some(otherwise) = request(context, &stored).await? {
+                    return Ok(otherwise);
+                }
+                return Ok(Outcome::Revocation(RevocationStep::Done {
+                    revoked: Some(stored.certificate.details.serial),
+                    of_another_ca,
+                    left_below: left.peek().map(|_| stored.generation),
+                }));
+            }
             Verdict::OfAnotherCa => of_another_ca.push(stored.certificate.details.serial),
             Verdict::TooEarly => return Ok(Outcome::Revocation(RevocationStep::TooEarly)),
             Verdict::Stays => {}
         }
     }
-    let mut revoked = vec![];
-    if !due.is_empty() {
-        directory::check(service.store.as_ref(), service.ca.directory_url()).await?;
-        let account = match account(service).await.map_err(Fault::from) {
-            Err(Fault::Ca(error)) => return Ok(refused(context, error)),
-            other => other?,
-        };
-        for certificate in due {
-            let result = service.ca.revoke(&account, &certificate.chain_pem).await;
-            if let Err(error) = result {
-                return Ok(refused(context, error));
-            }
-            revoked.push(certificate.serial);
-        }
-    }
     Ok(Outcome::Revocation(RevocationStep::Done {
-        revoked,
+        revoked: None,
         of_another_ca,
+        left_below: None,
     }))
 }
 
-/// The certificates of the domain that have not ended; none if the operator no longer wants them to
-/// be revoked.
+/// Requests the revocation of one certificate. `None`: the CA carried it out.
+async fn request(
+    context: &StepContext<'_>,
+    stored: &StoredCertificate,
+) -> Result<Option<Outcome>, Fault> {
+    let service = context.service;
+    directory::check(service.store.as_ref(), service.ca.directory_url()).await?;
+    let account = match account(service).await.map_err(Fault::from) {
+        Err(Fault::Ca(error)) => return Ok(Some(refused(context, error))),
+        other => other?,
+    };
+    let chain_pem = &stored.certificate.details.chain_pem;
+    let result = service.ca.revoke(&account, chain_pem).await;
+    Ok(result.err().map(|error| refused(context, error)))
+}
+
+/// The certificates that are left and have not ended, the newest first; none if the operator no
+/// longer wants them to be revoked.
 async fn valid(context: &StepContext<'_>) -> Result<Vec<StoredCertificate>, StoreError> {
     let (service, id) = (context.service, context.record.id);
     if !service.policy.revoke_ended {
@@ -61,9 +73,12 @@ async fn valid(context: &StepContext<'_>) -> Result<Vec<StoredCertificate>, Stor
     }
     let valid_at = service.now();
     let store = &service.store;
-    store
-        .certificates_valid(id, valid_at, MAX_CERTIFICATES)
-        .await
+    let all = store.certificates_valid(id, valid_at, MAX_CERTIFICATES);
+    let mut left = all.await?;
+    if let Some(revocation) = context.record.revocation {
+        left.retain(|stored| revocation.is_left(stored.generation));
+    }
+    Ok(left)
 }
 
 async fn candidate(

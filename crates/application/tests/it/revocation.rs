@@ -62,6 +62,35 @@ async fn a_removed_domains_certificate_is_revoked_only_if_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn certificates_are_revoked_one_a_step_and_the_removal_lane_makes_none_of_the_steps() {
+    let world = served().await;
+    while world.ca.orders_for(HOST) < 3 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    let now = world.service.now();
+    let valid = world.service.store.certificates_valid(id(1), now, 9);
+    let valid = valid.await.unwrap().len();
+    assert!(valid > 1, "{valid}");
+    world.request_removal().await;
+    let removed = workers::tick(&world.service, Lane::Removal).await.unwrap();
+    assert_eq!(removed, 1);
+    for step in 1..=valid {
+        let idle = workers::tick(&world.service, Lane::Removal).await.unwrap();
+        assert_eq!(idle, 0);
+        world.step().await;
+        assert_eq!(
+            (world.ca.revocations(), revoked(&world).len()),
+            (step, step)
+        );
+    }
+    assert_eq!(world.record().await.revocation, None);
+    world.settle().await;
+    assert_eq!(world.ca.revocations(), valid);
+    assert_eq!(count(&world, EventKind::CertificateRevoked).await, valid);
+}
+
+#[tokio::test]
 async fn a_step_that_dies_around_the_revocation_is_made_again() {
     let world = served().await;
     world.request_removal().await;

@@ -24,6 +24,9 @@ pub struct Revocation {
     /// Requests that the CA refused.
     #[serde(default)]
     tries: u32,
+    /// The generation below which certificates are left to revoke; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left_below: Option<u64>,
     /// The record's next attempt without the revocation; `None` if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     then: Option<Timestamp>,
@@ -33,6 +36,11 @@ impl Revocation {
     /// The record's next attempt without the revocation; `None` if it has none.
     pub const fn then(&self) -> Option<Timestamp> {
         self.then
+    }
+
+    /// Whether a certificate of this generation is left to revoke.
+    pub fn is_left(&self, generation: u64) -> bool {
+        self.left_below.is_none_or(|below| generation < below)
     }
 
     /// Whether its time is over, since another step of the record is due.
@@ -96,6 +104,7 @@ pub(super) fn begin(
     }
     record.revocation = Some(Revocation {
         tries: 0,
+        left_below: None,
         then: record.next_attempt_at,
     });
     record.next_attempt_at = Some(now);
@@ -167,14 +176,25 @@ fn advance(
         RevocationStep::Done {
             revoked,
             of_another_ca,
+            left_below,
         } => {
-            end(record, revocation);
-            let kind = match (revoked.is_empty(), of_another_ca.is_empty()) {
-                (false, _) => EventKind::CertificateRevoked,
-                (true, false) => EventKind::RevocationGivenUp,
-                (true, true) => return None,
+            if left_below.is_some() {
+                record.revocation = Some(Revocation {
+                    left_below,
+                    ..revocation
+                });
+                record.next_attempt_at = Some(context.now);
+                record.attempt = 0;
+            } else {
+                end(record, revocation);
+            }
+            let kind = match (&revoked, of_another_ca.is_empty()) {
+                (Some(_), _) => EventKind::CertificateRevoked,
+                (None, false) => EventKind::RevocationGivenUp,
+                (None, true) => return None,
             };
-            let detail = json!({ "serials": revoked, "ofAnotherCa": of_another_ca });
+            let serials = Vec::from_iter(revoked);
+            let detail = json!({ "serials": serials, "ofAnotherCa": of_another_ca });
             Some((kind, detail))
         }
         RevocationStep::TooEarly => {

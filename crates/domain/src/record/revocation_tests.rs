@@ -52,6 +52,14 @@ fn refused() -> Outcome {
     })
 }
 
+fn revoked(left_below: Option<u64>) -> Outcome {
+    Outcome::Revocation(RevocationStep::Done {
+        revoked: Some("04d2".into()),
+        of_another_ca: vec![],
+        left_below,
+    })
+}
+
 fn unavailable(then: Then) -> Outcome {
     let failure = Failure::AcmeCaUnavailable {
         detail: "no answer".into(),
@@ -88,12 +96,8 @@ fn a_removal_is_reported_and_its_quarantine_ends_as_without_a_revocation() {
     let plain = after(&Policy::default(), &record(Phase::Leaving), undeployed());
     assert_eq!(write.report, plain.report);
     assert_eq!(write.record.next_attempt_at, Some(NOW));
-    assert_eq!(write.record.lane(), Some(crate::lane::Lane::Removal));
-    let done = RevocationStep::Done {
-        revoked: vec!["04d2".into()],
-        of_another_ca: vec![],
-    };
-    let done = after(&wanted(), &write.record, Outcome::Revocation(done));
+    assert_eq!(write.record.lane(), Some(crate::lane::Lane::Chronic));
+    let done = after(&wanted(), &write.record, revoked(None));
     assert_eq!(done.event.unwrap().kind, EventKind::CertificateRevoked);
     assert_eq!(done.report, None);
     assert_eq!(done.record.revocation, None);
@@ -157,6 +161,20 @@ fn a_ca_that_always_refuses_is_asked_a_few_times_and_each_is_told() {
     assert_eq!(tries, [EventKind::RevocationFailed; 7]);
     assert_eq!(domain.next_attempt_at, Some(NOW + wanted().quarantine));
     assert_eq!(domain.phase, Phase::Gone);
+}
+
+#[test]
+fn after_each_certificate_the_next_is_due_at_once_and_the_revoked_ones_are_not_left() {
+    let before = gone();
+    let all = before.revocation.unwrap();
+    assert!(all.is_left(7) && all.is_left(6));
+    let write = after(&wanted(), &before, revoked(Some(7)));
+    assert_eq!(write.event.unwrap().kind, EventKind::CertificateRevoked);
+    let left = write.record.revocation.unwrap();
+    assert!(!left.is_left(7) && left.is_left(6));
+    assert_eq!(write.record.next_attempt_at, Some(NOW));
+    let stored = serde_json::to_string(&left).unwrap();
+    assert_eq!(serde_json::from_str::<Revocation>(&stored).unwrap(), left);
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) async fn a_revocation_comes_back_with_its_record_and_waits_in_its_lan
     };
     world.insert(&record).await;
     assert_eq!(world.read(record.id).await.revocation, record.revocation);
-    let leases = world.acquire_in(Lane::Removal, at(1), 1).await;
+    let leases = world.acquire_in(Lane::Chronic, at(1), 1).await;
     assert_eq!(leases[0].record.revocation, record.revocation);
     let without = DomainRecord {
         revocation: None,
@@ -62,7 +62,7 @@ pub(crate) async fn a_revocation_comes_back_with_its_record_and_waits_in_its_lan
     let written = world.store.complete(leases[0].token, quiet(without)).await;
     written.unwrap();
     assert_eq!(world.read(record.id).await.revocation, None);
-    assert!(world.acquire_in(Lane::Removal, at(99), 1).await.is_empty());
+    assert!(world.acquire_in(Lane::Chronic, at(99), 1).await.is_empty());
 }
 
 pub(crate) async fn an_id_is_inserted_once(world: World) {
