@@ -60,6 +60,9 @@ pub struct ApproveRequest {
     /// Its name.
     #[schema(example = "https://edge-1.internal:9403")]
     pub name: String,
+    /// Why, in one line of at most 500 characters, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// The edge after the approval.

@@ -39,6 +39,9 @@ pub struct LiftRequest {
     pub limit: String,
     /// The hostname or tenant whose limit is lifted; absent for all.
     pub name: Option<String>,
+    /// Why, in one line of at most 500 characters, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// The effect of a lift.

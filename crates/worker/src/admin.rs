@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
@@ -29,9 +29,9 @@ use dps_host::TokenGuard;
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ServerTls};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::server::ServerBuilder;
 use utoipa::openapi::tag::TagBuilder;
@@ -42,10 +42,15 @@ use utoipa_axum::routes;
 
 use self::auth::Caller;
 use self::problem::{AdminProblemDocument, Refusal};
+use self::tokens::Tokens;
 use crate::config::{AdminRole, Settings};
+
+pub(crate) use self::tokens::is_missing;
 
 /// Longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Calls that work at once; others wait for their turn.
+const MAX_CALLS: usize = 3;
 /// Longest time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -56,6 +61,8 @@ pub(crate) struct App {
     store: Arc<dyn CertificateStore>,
     clock: Arc<dyn Clock>,
     guard: TokenGuard<Caller>,
+    /// Permits for calls, which share the connections to the database with the workers.
+    calls: Semaphore,
 }
 
 impl App {
@@ -67,6 +74,7 @@ impl App {
 /// An admin API that listens; [`Bound::run`] serves.
 pub(crate) struct Bound {
     app: Arc<App>,
+    tokens: Tokens,
     listener: TcpListener,
     tls: Option<Arc<ServerTls>>,
     /// Where it listens; the real port if port 0 was requested.
@@ -79,13 +87,16 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
     if !section.is_on() {
         return Ok(None);
     }
-    let tokens = tokens::read(section).context("Admin:Tokens")?;
-    let guard = TokenGuard::of_holders("Admin:Tokens", tokens::holders(&tokens));
+    let mut tokens = Tokens::default();
+    for problem in tokens.refresh(section) {
+        tracing::warn!(%problem, "admin.token_unusable");
+    }
+    let guard = TokenGuard::of_holders("Admin:Tokens", tokens.holders());
     let tls = section.server_tls()?.map(Arc::new);
     let listener = http_server::listen(section.listen)
         .with_context(|| format!("Admin:Listen {} cannot be bound", section.listen))?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, tokens = tokens.len(), "admin.listening");
+    tracing::info!(%address, "admin.listening");
     let settings = settings.clone();
     Ok(Some(Bound {
         app: Arc::new(App {
@@ -94,7 +105,9 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
             store: Arc::clone(&service.store),
             clock: Arc::clone(&service.clock),
             guard,
+            calls: Semaphore::new(MAX_CALLS),
         }),
+        tokens,
         listener,
         tls,
         address,
@@ -106,7 +119,7 @@ impl Bound {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let router = router(Arc::clone(&self.app));
         let limits = ServerLimits::default();
-        let tokens = tokens::watch(&self.app, stop.clone());
+        let tokens = tokens::watch(&self.app, self.tokens, stop.clone());
         match self.tls {
             Some(tls) => {
                 let files = Arc::clone(&tls);
@@ -133,7 +146,7 @@ fn router(app: Arc<App>) -> Router {
         .merge(Router::from(public_routes()))
         .fallback(async || Refusal::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(answer_in_time))
         .layer(CatchPanicLayer::custom(problem::after_panic))
         .with_state(app)

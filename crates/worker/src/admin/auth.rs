@@ -40,5 +40,7 @@ pub(super) async fn require(
         return Refusal::forbidden(&caller, role).into_response();
     }
     request.extensions_mut().insert(caller);
+    // Closed never, so that an error cannot come.
+    let _permit = app.calls.acquire().await;
     next.run(request).await
 }

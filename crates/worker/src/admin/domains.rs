@@ -58,7 +58,7 @@ pub(super) async fn renew(
 }
 
 fn requester<'a>(who: &'a str, action: &'a Action) -> Result<Requester<'a>, Refusal> {
-    let reason = checked_reason(action)?;
+    let reason = checked_reason(action.reason.as_deref())?;
     Ok(Requester { who, reason })
 }
 

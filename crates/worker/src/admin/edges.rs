@@ -8,7 +8,7 @@ use dps_admin_api::{ApproveRequest, Approved, Edges};
 
 use super::App;
 use super::auth::Caller;
-use super::params::JsonBody;
+use super::params::{JsonBody, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::edges;
 
@@ -38,6 +38,7 @@ pub(super) async fn approve(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<ApproveRequest>,
 ) -> Result<Json<Approved>, Refusal> {
+    let reason = checked_reason(request.reason.as_deref())?;
     let name = request.name.trim_end_matches('/').to_owned();
     let known = app.store.edges().await?;
     let edge = known.into_iter().find(|edge| edge.name == name);
@@ -51,7 +52,7 @@ pub(super) async fn approve(
         None => {
             let now = app.now();
             app.store.edge_approve(&name, now).await?;
-            tracing::info!(edge = name, by = %caller.in_history(), "admin.edge_approved");
+            tracing::info!(edge = name, by = %caller.in_history(), reason, "admin.edge_approved");
             now
         }
     };

@@ -9,7 +9,7 @@ use dps_application::operator;
 
 use super::App;
 use super::auth::Caller;
-use super::params::JsonBody;
+use super::params::{JsonBody, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::limits;
 
@@ -37,6 +37,7 @@ pub(super) async fn lift(
 ) -> Result<Json<Lifted>, Refusal> {
     let (kind, subject) = limits::parse(&request.limit, request.name.as_deref())
         .map_err(|error| Refusal::field(error.field, error.problem))?;
+    let reason = checked_reason(request.reason.as_deref())?;
     let who = caller.in_history();
     let directory_url = app.settings.lets_encrypt.directory_url.as_str();
     let lifted = operator::limits::lift(
@@ -47,7 +48,7 @@ pub(super) async fn lift(
     )
     .await?;
     let (buckets, woken) = (lifted.buckets.len(), lifted.woken);
-    tracing::info!(limit = %kind, name = subject, buckets, woken, by = %who, "admin.limit_lifted");
+    tracing::info!(limit = %kind, name = subject, buckets, woken, by = %who, reason, "admin.limit_lifted");
     Ok(Json(Lifted {
         lifted: buckets,
         woken,

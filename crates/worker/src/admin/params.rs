@@ -2,9 +2,8 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::Uri;
 use axum::http::request::Parts;
-use dps_admin_api::Action;
+use axum::http::{StatusCode, Uri};
 use dps_domain::Hostname;
 use dps_domain::text::shown;
 use serde::de::DeserializeOwned;
@@ -52,9 +51,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let refuse = |detail: String| Refusal::field("body", detail);
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|error| refuse(error.body_text()))?;
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|error| match error.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => refuse("is larger than 16 KiB".to_owned()),
+                    _ => refuse(error.body_text()),
+                })?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         // A derived `Deserialize` of a struct also accepts an array.
         serde_json::from_slice::<Map<String, Value>>(json)
@@ -65,8 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 }
 
 /// The reason of an action, if it can be kept.
-pub(super) fn checked_reason(action: &Action) -> Result<Option<&str>, Refusal> {
-    let reason = action.reason.as_deref();
+pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<&str>, Refusal> {
     let is_usable = |reason: &str| {
         reason.chars().count() <= MAX_REASON && !reason.chars().any(char::is_control)
     };

@@ -1,65 +1,87 @@
-//! The tokens of section `Admin`, which follow their files.
+//! The tokens of section `Admin`, and what becomes of them when their files change.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use dps_domain::with_causes;
-use dps_host::{Secret, TOKEN_RULE};
+use dps_host::{Secret, SecretError, TOKEN_RULE};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
 use super::auth::Caller;
-use crate::config::Admin;
+use crate::config::{Admin, AdminToken};
 
-/// Time between two reads of the files.
+/// Time between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// A token with its holder.
-pub(super) type Token = (Secret, Caller);
+/// The tokens that are accepted, in the order of the settings; `None` for a holder without access.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Vec<Option<(Secret, Caller)>>);
 
-/// Reads every token from its file.
-pub(super) fn read(section: &Admin) -> anyhow::Result<Vec<Token>> {
-    let tokens = section.tokens.iter().map(|token| {
-        let name = token.name.as_deref().unwrap_or_default();
-        let secret = token.token()?;
-        let secret = secret.with_context(|| format!("TokenFile of {name} is not set"))?;
-        anyhow::ensure!(secret.is_usable_token(), "the token of {name} {TOKEN_RULE}");
-        let (name, role) = (name.into(), token.role);
-        Ok((secret, Caller { name, role }))
-    });
-    tokens.collect()
+impl Tokens {
+    /// Reads every file. Returns the problems, one for each file that cannot be used. A holder
+    /// whose file is gone loses access. Any other problem leaves the holder's token as it was.
+    pub(super) fn refresh(&mut self, section: &Admin) -> Vec<String> {
+        self.0.resize_with(section.tokens.len(), || None);
+        let mut problems = Vec::new();
+        for (place, token) in self.0.iter_mut().zip(&section.tokens) {
+            let name = token.name.as_deref().unwrap_or_default();
+            match token.token() {
+                Ok(Some(secret)) if secret.is_usable_token() => {
+                    *place = Some((secret, caller(token)));
+                }
+                Ok(Some(_)) => problems.push(format!("the token of {name} {TOKEN_RULE}")),
+                Ok(None) => *place = None,
+                Err(error) => {
+                    if is_missing(&error) {
+                        *place = None;
+                    }
+                    problems.push(format!("{name}: {}", with_causes(&error)));
+                }
+            }
+        }
+        problems
+    }
+
+    /// The form in which the guard takes them.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (&Secret, Caller)> {
+        let tokens = self.0.iter().flatten();
+        tokens.map(|(secret, caller)| (secret, caller.clone()))
+    }
 }
 
-/// The form in which the guard takes tokens.
-pub(super) fn holders(tokens: &[Token]) -> impl Iterator<Item = (&Secret, Caller)> {
-    tokens
-        .iter()
-        .map(|(secret, caller)| (secret, caller.clone()))
+fn caller(token: &AdminToken) -> Caller {
+    Caller {
+        name: token.name.as_deref().unwrap_or_default().into(),
+        role: token.role,
+    }
 }
 
-/// Takes over changed token files until `stop`. While one cannot be used, the tokens from before
-/// stay in force.
-pub(super) async fn watch(app: &Arc<App>, stop: CancellationToken) {
-    let mut problem = None;
+/// Whether a token's file does not exist.
+pub(crate) fn is_missing(error: &SecretError) -> bool {
+    matches!(error, SecretError::Unreadable { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
+/// Takes over changed token files until `stop`.
+pub(super) async fn watch(app: &Arc<App>, mut tokens: Tokens, stop: CancellationToken) {
+    let mut problems = Vec::new();
     let pause = || stop.run_until_cancelled(tokio::time::sleep(INTERVAL));
     while pause().await.is_some() {
-        let app = Arc::clone(app);
+        let shared = Arc::clone(app);
         let read = tokio::task::spawn_blocking(move || {
-            let tokens = read(&app.settings.admin)?;
-            app.guard.replace(holders(&tokens));
-            anyhow::Ok(())
+            let problems = tokens.refresh(&shared.settings.admin);
+            (tokens, problems)
         });
-        let now = match read.await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(with_causes(error.as_ref())),
-            Err(error) => Some(with_causes(&error)),
-        };
-        if now != problem {
-            if let Some(problem) = &now {
-                tracing::warn!(%problem, "admin.tokens_unusable");
+        // Only a panic ends the task otherwise, and the panic hook has logged it.
+        let Ok((read, now)) = read.await else { return };
+        tokens = read;
+        app.guard.replace(tokens.holders());
+        if now != problems {
+            for problem in &now {
+                tracing::warn!(%problem, "admin.token_unusable");
             }
-            problem = now;
+            problems = now;
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::haproxy_agent::Tls;
 use super::report::Report;
+use crate::admin::is_missing;
 
 /// Tokens at most.
 const MAX_TOKENS: usize = 100;
@@ -153,6 +154,10 @@ impl Admin {
                 Ok(None) => report.error(
                     &format!("{key}:TokenFile"),
                     "is missing; set it to a file that holds the token and that only the service can read",
+                ),
+                Err(error) if is_missing(error) => report.warning(
+                    &format!("{key}:TokenFile"),
+                    format!("{name} has no access: {}", with_causes(error)),
                 ),
                 secret => report.token(&format!("{key}:TokenFile"), secret),
             }

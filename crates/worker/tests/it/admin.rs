@@ -191,7 +191,7 @@ async fn a_role_allows_its_calls_and_the_history_says_who_acted_on_postgresql() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_cannot_be_used_is_answered_with_the_field() {
     let (_world, api) = world(Options::quick()).await;
-    let long = "x".repeat(501);
+    let (long, huge) = ("x".repeat(501), "x".repeat(20_000));
     for (path, body, status, field) in [
         (
             "/admin/v1/domains/nobody.test/retry",
@@ -218,6 +218,12 @@ async fn a_call_that_cannot_be_used_is_answered_with_the_field() {
             json!({ "reason": long }),
             400,
             json!("reason"),
+        ),
+        (
+            "/admin/v1/domains/nobody.test/retry",
+            json!({ "reason": huge }),
+            400,
+            json!("body"),
         ),
         (
             "/admin/v1/domains/nobody.test/retry",
@@ -307,7 +313,7 @@ async fn a_changed_token_file_is_taken_over_and_one_that_cannot_be_used_is_logge
         world
             .service
             .log_text()
-            .contains("admin.tokens_unusable")
+            .contains("admin.token_unusable")
             .then_some(())
     });
     logged.await.unwrap();
@@ -317,5 +323,16 @@ async fn a_changed_token_file_is_taken_over_and_one_that_cannot_be_used_is_logge
             .0,
         StatusCode::OK
     );
+    // One whose file is gone loses access, and no other does.
+    fs::remove_file(api.files.path().join("vera")).unwrap();
+    let refused = wait::until("the loss of access", TIMEOUT, || async {
+        let (status, _) = api
+            .get("/admin/v1/edges", "another-token-of-the-viewer")
+            .await;
+        (status == StatusCode::UNAUTHORIZED).then_some(())
+    });
+    refused.await.unwrap();
+    let (status, _) = api.get("/admin/v1/edges", OPERATOR).await;
+    assert_eq!(status, StatusCode::OK);
     assert!(!world.service.log_text().contains("token-of-the"));
 }
