@@ -89,6 +89,7 @@ fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Fai
         return Failure::DnsTimeout {
             resolvers: views.iter().map(|view| view.name.resolver).collect(),
             resolver_outage: true,
+            txt_name: String::new(),
         };
     }
     let refused = |view: &ResolverView| view.control.answer == DnsAnswer::Refused;
@@ -154,6 +155,7 @@ fn verdict_of_working(
         return DnsVerdict::NotReady(Failure::DnsServfail {
             resolvers: resolvers(&bad),
             seen_by: resolvers(&good),
+            txt_name: String::new(),
         });
     }
     let missing: Vec<_> = bad
@@ -488,6 +490,7 @@ mod tests {
             let expected = Failure::DnsServfail {
                 resolvers: vec![resolver(2)],
                 seen_by: vec![resolver(1)],
+                txt_name: String::new(),
             };
             assert_eq!(
                 failure("shop.example.com", &[good(), broken()]),

@@ -89,6 +89,9 @@ pub enum Failure {
         resolvers: Vec<SocketAddr>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         seen_by: Vec<SocketAddr>,
+        /// The name whose TXT records were queried; empty for the hostname.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        txt_name: String,
     },
     /// DNSSEC signatures do not verify at these resolvers. Others, if any, do not verify them and
     /// see the name pointing at us.
@@ -105,6 +108,9 @@ pub enum Failure {
     DnsTimeout {
         resolvers: Vec<SocketAddr>,
         resolver_outage: bool,
+        /// The name whose TXT records were queried; empty for the hostname.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        txt_name: String,
     },
     /// The tenant must prove that the name is its own, by a TXT record of this name. `contested`:
     /// another tenant claims it or had it until recently.
@@ -537,6 +543,7 @@ mod tests {
             Failure::DnsTimeout {
                 resolvers: vec![],
                 resolver_outage: true,
+                txt_name: String::new(),
             },
             Failure::AcmeCaUnavailable {
                 detail: String::new(),

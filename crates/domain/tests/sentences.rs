@@ -256,6 +256,15 @@ fn dns_lookups() -> Vec<Case> {
             Failure::DnsServfail {
                 resolvers: resolver(),
                 seen_by: vec![],
+                txt_name: String::new(),
+            },
+        ),
+        sub(
+            "for the TXT record alone",
+            Failure::DnsServfail {
+                resolvers: resolver(),
+                seen_by: vec![],
+                txt_name: "_dps-challenge.shop.example.com".into(),
             },
         ),
         sub(
@@ -263,6 +272,7 @@ fn dns_lookups() -> Vec<Case> {
             Failure::DnsServfail {
                 resolvers: resolver(),
                 seen_by: resolver(),
+                txt_name: String::new(),
             },
         ),
         sub(
@@ -286,6 +296,15 @@ fn dns_lookups() -> Vec<Case> {
             Failure::DnsTimeout {
                 resolvers: resolver(),
                 resolver_outage: false,
+                txt_name: String::new(),
+            },
+        ),
+        sub(
+            "for the TXT record alone",
+            Failure::DnsTimeout {
+                resolvers: resolver(),
+                resolver_outage: false,
+                txt_name: "_dps-challenge.shop.example.com".into(),
             },
         ),
         sub(
@@ -293,6 +312,7 @@ fn dns_lookups() -> Vec<Case> {
             Failure::DnsTimeout {
                 resolvers: resolver(),
                 resolver_outage: true,
+                txt_name: String::new(),
             },
         ),
         sub("", ownership_required(false)),

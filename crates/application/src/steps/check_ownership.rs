@@ -172,15 +172,19 @@ fn unanswered(context: &StepContext<'_>, seen: &[TxtObservation]) -> Option<Outc
     let is_timeout = failed
         .iter()
         .all(|(_, answer)| **answer == DnsAnswer::Timeout);
+    // The name itself is answered: the customer must know which query is not.
+    let txt_name = txt_name(&context.record.hostname);
     let failure = if is_timeout {
         Failure::DnsTimeout {
             resolvers,
             resolver_outage: failed.is_empty(),
+            txt_name,
         }
     } else {
         Failure::DnsServfail {
             resolvers,
             seen_by: vec![],
+            txt_name,
         }
     };
     Some(Outcome::failed(failure, Then::Retry))

@@ -284,6 +284,12 @@ async fn a_claim_is_not_decided_while_no_query_for_a_proof_is_answered() {
         check_again(&world).await;
         assert_eq!(phase_and_code(&world, 1).await, (Phase::START, Some(code)));
         assert_eq!(world.ca.orders_for(HOST), 0);
+        // The name itself is answered, so the sentence names the query that is not.
+        world.deliver().await;
+        let reported = world.cabinet.with(|traffic| traffic.reported.clone());
+        let message = reported.last().unwrap().1.message.clone().unwrap();
+        let query = format!("TXT records of _dps-challenge.{HOST}");
+        assert!(message.contains(&query), "{message}");
     }
     world.dns.fail_proofs(None);
     check_again(&world).await;

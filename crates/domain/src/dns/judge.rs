@@ -30,6 +30,7 @@ fn judge_branch(
         DnsAnswer::Timeout => Err(Failure::DnsTimeout {
             resolvers: resolvers(),
             resolver_outage: false,
+            txt_name: String::new(),
         }),
         DnsAnswer::Bogus if through_target => Err(Failure::Internal {
             detail: format!(
@@ -45,6 +46,7 @@ fn judge_branch(
         DnsAnswer::ServFail | DnsAnswer::Refused => Err(Failure::DnsServfail {
             resolvers: resolvers(),
             seen_by: vec![],
+            txt_name: String::new(),
         }),
         // Not reached, since such a view is out of order.
         DnsAnswer::Local { detail } => Err(Failure::Internal {

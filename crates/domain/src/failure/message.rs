@@ -157,11 +157,15 @@ impl Failure {
                 more,
             } => dns::wrong_target(wanted, chain, &Addresses(addresses, *more)),
             Self::DnsCnameLoop { chain } => dns::cname_loop(wanted, chain),
-            Self::DnsServfail { seen_by, .. } => dns::servfail(wanted, !seen_by.is_empty()),
+            Self::DnsServfail {
+                seen_by, txt_name, ..
+            } => dns::servfail(wanted, !seen_by.is_empty(), txt_name),
             Self::DnsDnssecBogus { name, .. } => dns::dnssec_bogus(host, name),
             Self::DnsTimeout {
-                resolver_outage, ..
-            } => dns::timeout(wanted, *resolver_outage),
+                resolver_outage,
+                txt_name,
+                ..
+            } => dns::timeout(wanted, *resolver_outage, txt_name),
             Self::DnsOwnershipRequired { contested, .. } => {
                 dns::ownership_required(wanted, *contested)
             }

@@ -18,6 +18,7 @@ fn failure() -> impl Strategy<Value = Option<Failure>> {
         any::<bool>().prop_map(|resolver_outage| Some(Failure::DnsTimeout {
             resolvers: vec![],
             resolver_outage,
+            txt_name: String::new(),
         })),
         Just(Some(Failure::AcmeCaUnavailable {
             detail: String::new()

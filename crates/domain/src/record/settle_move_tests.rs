@@ -89,10 +89,12 @@ fn neither_faults_of_ours_nor_silent_servers_are_observations() {
         Failure::DnsTimeout {
             resolvers: vec![],
             resolver_outage: true,
+            txt_name: String::new(),
         },
         Failure::DnsServfail {
             resolvers: vec![],
             seen_by: vec![],
+            txt_name: String::new(),
         },
     ] {
         let same = after(&one, failure.clone(), later).record;
@@ -115,6 +117,7 @@ fn an_unconfirmed_move_releases_no_name_and_a_dead_zone_does_in_the_end() {
     let dead = || Failure::DnsServfail {
         resolvers: vec![],
         seen_by: vec![],
+        txt_name: String::new(),
     };
     let kept = after(&expired(DnsState::Here, 29 * DAY), dead(), NOW).record;
     assert_eq!(kept.phase.name(), "expired");

@@ -91,6 +91,7 @@ fn after_the_give_up_time_a_fault_of_the_customer_fails_the_domain_and_a_fault_o
         Failure::DnsTimeout {
             resolvers: vec![],
             resolver_outage: true,
+            txt_name: String::new(),
         },
         Failure::EdgeUnreachable {
             edge: "e".into(),
@@ -220,6 +221,7 @@ fn a_domain_that_moved_away_is_checked_ever_less_often_and_daily_once_its_certif
     let outage = Failure::DnsTimeout {
         resolvers: vec![],
         resolver_outage: true,
+        txt_name: String::new(),
     };
     let after_outage = backoff_after(&outage, expired.clone(), 1_000);
     assert!(within(after_outage, HOUR / 6), "{after_outage:?}");
@@ -441,6 +443,7 @@ fn outages() -> Vec<(Failure, Then)> {
     let dns = Failure::DnsTimeout {
         resolvers: vec![],
         resolver_outage: true,
+        txt_name: String::new(),
     };
     let internal = Failure::Internal {
         detail: String::new(),

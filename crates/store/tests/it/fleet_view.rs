@@ -59,6 +59,7 @@ fn failures() -> Vec<Option<Failure>> {
     let timeout = |resolver_outage| Failure::DnsTimeout {
         resolvers: vec![],
         resolver_outage,
+        txt_name: String::new(),
     };
     vec![
         None,

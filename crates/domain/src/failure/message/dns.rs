@@ -12,6 +12,10 @@ use crate::{Hostname, Timestamp};
 pub(super) const PROXY: &str =
     "If the right record already exists, turn off the proxy (CDN) for it.";
 
+/// Instruction beside a query for TXT records that failed, while the name itself is answered.
+const MUST_ANSWER: &str = "Other queries are answered. Ask your DNS provider to make these servers \
+                           answer this query too, even if no such record exists.";
+
 pub(super) fn no_cname(wanted: &WantedRecords<'_>, found: &Addresses<'_>, is_zone: bool) -> String {
     let host = wanted.hostname;
     // In a zone of its own, the name is the top, whatever the zone above is called.
@@ -62,9 +66,15 @@ pub(super) fn cname_loop(wanted: &WantedRecords<'_>, chain: &[String]) -> String
     format!("The CNAME records for {host} {fault}: {path}. To fix this, {fix}.")
 }
 
-pub(super) fn servfail(wanted: &WantedRecords<'_>, others_succeed: bool) -> String {
+pub(super) fn servfail(wanted: &WantedRecords<'_>, others_succeed: bool, txt_name: &str) -> String {
     let host = wanted.hostname;
     let zone = host.registered_domain();
+    if !txt_name.is_empty() {
+        return format!(
+            "The DNS servers of {zone} fail to answer the query for TXT records of {txt_name}. \
+             {MUST_ANSWER}"
+        );
+    }
     if others_succeed {
         return format!(
             "Some resolvers cannot look up {host} (SERVFAIL), but others can. Ask your DNS provider \
@@ -92,16 +102,22 @@ pub(super) fn dnssec_bogus(host: &Hostname, name: &str) -> String {
     )
 }
 
-pub(super) fn timeout(wanted: &WantedRecords<'_>, is_ours: bool) -> String {
+pub(super) fn timeout(wanted: &WantedRecords<'_>, is_ours: bool, txt_name: &str) -> String {
     if is_ours {
         return "Our DNS resolvers are not responding at the moment. Nothing is wrong on your side, \
                 and we will try again automatically."
             .to_owned();
     }
+    let zone = wanted.hostname.registered_domain();
+    if !txt_name.is_empty() {
+        return format!(
+            "The DNS servers of {zone} do not answer the query for TXT records of {txt_name} in \
+             time. {MUST_ANSWER}"
+        );
+    }
     format!(
-        "The DNS servers of {} do not answer in time. Check that they are reachable. If you have not \
-         done so yet, {}.",
-        wanted.hostname.registered_domain(),
+        "The DNS servers of {zone} do not answer in time. Check that they are reachable. If you \
+         have not done so yet, {}.",
         wanted.instruction()
     )
 }
