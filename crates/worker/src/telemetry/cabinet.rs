@@ -71,7 +71,7 @@ impl CabinetMetrics {
         );
         registry.register(
             "dps_cabinet_last_intake_timestamp_seconds",
-            "When this process last took in all that the Cabinet offers; NaN before the first time",
+            "When this process last took in all that the Cabinet offers, or began to before the first time; NaN before both",
             metrics.last_intake.clone(),
         );
         registry.register(
@@ -96,7 +96,8 @@ impl CabinetMetrics {
         if let Some(is_up) = status.is_up {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
-        if let Some(at) = status.last_good_pass {
+        // An item that stops the intake across a restart must not hide behind an unknown time.
+        if let Some(at) = status.last_good_pass.or(status.began) {
             self.last_intake.set(unix_seconds(at));
         }
         let refused = status.refused.as_ref().map_or(0, |(_, number)| *number);
@@ -104,5 +105,35 @@ impl CabinetMetrics {
             .set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.removals_held
             .set(i64::try_from(status.held_removals).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_intake_that_never_ended_shows_when_it_began() {
+        let metrics = CabinetMetrics::register(&mut Registry::default());
+        let mut status = CabinetStatus {
+            is_up: Some(true),
+            began: None,
+            last_good_pass: None,
+            problem: None,
+            refused: None,
+            held_removals: 0,
+        };
+        metrics.set(&status);
+        assert!(metrics.last_intake.get().is_nan());
+        for (began, last_good_pass, shown) in
+            [(1_000, None, 1_000.0), (1_000, Some(1_500), 1_500.0)]
+        {
+            status.began = Some(Timestamp::from_unix_seconds(began));
+            status.last_good_pass = last_good_pass.map(Timestamp::from_unix_seconds);
+            metrics.set(&status);
+            assert!((metrics.last_intake.get() - shown).abs() < 1e-9);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics of each edge of the fleet.
 
 use dps_application::ports::fleet::KnownEdge;
+use dps_domain::Timestamp;
 use dps_domain::reachability::Reachability;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -45,7 +46,7 @@ impl EdgeGauges {
             ),
             (
                 "dps_edge_compared_timestamp_seconds",
-                "End of the edge's last comparison with the store",
+                "End of the edge's last comparison with the store; before the first, when it joined the fleet",
                 &gauges.compared_at,
             ),
         ] {
@@ -80,13 +81,54 @@ impl EdgeGauges {
                 family.get_or_create(&label).set(value);
             };
             set(&self.live, is_live(edge.reachability).into());
+            // An edge that is never compared must not hide behind an absent gauge.
+            let joined = edge
+                .first_seen_at
+                .max(edge.approved_at.unwrap_or(Timestamp::EPOCH));
+            let compared_at = edge
+                .compared
+                .as_ref()
+                .map_or(joined, |compared| compared.at);
+            let at = compared_at.unix_seconds().max(0).unsigned_abs();
+            set(&self.compared_at, at);
             if let Some(compared) = &edge.compared {
                 set(&self.certificates, compared.certificates);
                 set(&self.refused, compared.refused);
                 set(&self.unknown, compared.unknown);
-                let at = compared.at.unix_seconds().max(0).unsigned_abs();
-                set(&self.compared_at, at);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_that_was_never_compared_shows_when_it_joined_the_fleet() {
+        let at = Timestamp::from_unix_seconds;
+        for (approved_at, joined) in [
+            (None, 1_000),
+            (Some(at(10)), 1_000),
+            (Some(at(2_000)), 2_000),
+        ] {
+            let gauges = EdgeGauges::default();
+            let edge = KnownEdge {
+                name: "http://one".to_owned(),
+                reachability: Reachability::default(),
+                problem: None,
+                first_seen_at: at(1_000),
+                listed_at: at(5_000),
+                approved_at,
+                compared: None,
+            };
+            gauges.set(&["http://one"], &[edge], |_| true);
+            let label = [("edge", "http://one".to_owned())];
+            assert_eq!(
+                gauges.compared_at.get(&label).map(|gauge| gauge.get()),
+                Some(joined)
+            );
+            assert!(gauges.certificates.get(&label).is_none());
         }
     }
 }
