@@ -90,21 +90,26 @@ pub struct Surveyor {
 }
 
 impl Surveyor {
-    /// Reads a page; returns the survey when it was the last one. The next page is then the first.
+    /// Reads a page; returns the survey when no more follow. The next page is then the first.
     pub async fn advance(
         &mut self,
         store: &dyn CertificateStore,
         now: Timestamp,
     ) -> Result<Option<Survey>, StoreError> {
-        let page = store.served(self.after, PAGE).await?;
-        for served in &page {
-            self.survey.add(served, now);
+        loop {
+            let page = store.served(self.after, PAGE).await?;
+            for served in &page {
+                self.survey.add(served, now);
+            }
+            self.after = page.last().map(|served| served.domain_id);
+            if page.len() >= PAGE as usize {
+                return Ok(None);
+            }
+            // A page that is not full may lack rows that cannot be read, and others follow.
+            if self.after.is_none() {
+                break;
+            }
         }
-        self.after = page.last().map(|served| served.domain_id);
-        if page.len() >= PAGE as usize {
-            return Ok(None);
-        }
-        self.after = None;
         let mut survey = std::mem::take(&mut self.survey);
         survey.ended_at = now;
         Ok(Some(survey))

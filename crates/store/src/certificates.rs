@@ -8,7 +8,7 @@ use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
 
 use crate::domains::lock::lock_in_tx;
 use crate::orders::{complete_in_tx, end_in_tx};
-use crate::sql::{Database, Row, Session, Sql, args, statements};
+use crate::sql::{Database, Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "certificates";
 
@@ -241,5 +241,5 @@ pub(crate) async fn served(
             failed_polls: fields.count("failures")?,
         })
     };
-    rows.iter().map(read).collect()
+    Ok(readable(&rows, read))
 }

@@ -236,6 +236,8 @@ contract! {
         renewal_info: [
             a_poll_that_cannot_be_read_keeps_no_other_from_being_asked:
                 "Memory holds no row that cannot be read.",
+            a_certificate_that_cannot_be_read_keeps_no_other_from_the_survey:
+                "Memory holds no row that cannot be read.",
         ],
         faults: [
             a_row_edited_by_hand_is_named_with_its_column:

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::DomainRecord;
+use dps_application::survey::Surveyor;
 use dps_domain::phase::{Lane, Next};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DnsState, DomainId, Issuance, Phase};
@@ -237,6 +238,23 @@ pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_on
     }
     let domains: HashSet<DomainId> = claimed.iter().map(|poll| poll.domain_id).collect();
     assert_eq!((claimed.len(), domains.len()), (60, 60));
+}
+
+pub(crate) async fn a_certificate_that_cannot_be_read_keeps_no_other_from_the_survey(world: World) {
+    let bad = live(&world, "bad.example", 50).await;
+    let good = live(&world, "good.example", 50).await;
+    world
+        .sql(&format!(
+            "UPDATE renewal_questions SET failures = -1 WHERE domain_id = '{}'",
+            bad.domain_id
+        ))
+        .await;
+    let served = world.store.served(None, 10).await.unwrap();
+    let ids: Vec<_> = served.iter().map(|served| served.domain_id).collect();
+    assert_eq!(ids, [good.domain_id]);
+    let survey = Surveyor::default().advance(&*world.store, at(60)).await;
+    let survey = survey.unwrap().unwrap();
+    assert_eq!(survey.by_share.iter().sum::<u64>(), 1);
 }
 
 pub(crate) async fn a_poll_that_cannot_be_read_keeps_no_other_from_being_asked(world: World) {

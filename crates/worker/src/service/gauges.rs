@@ -36,9 +36,7 @@ pub(super) async fn refresh(
     loop {
         // First, so that an outage of the store does not stop them.
         gauges.show_known(agent_tls.as_ref());
-        let refreshed = gauges.refresh().await;
-        gauges.metrics.store_up(refreshed.is_ok());
-        if let Err(error) = refreshed {
+        if let Err(error) = gauges.refresh().await {
             tracing::warn!(%error, "metrics.not_refreshed");
         }
         tokio::select! {
@@ -70,7 +68,10 @@ impl Gauges {
     /// Sets the gauges of what the store knows. The first call writes, so that a store which can
     /// only be read is found.
     async fn refresh(&mut self) -> Result<(), StoreError> {
-        self.service.store.ping().await?;
+        let pinged = self.service.store.ping().await;
+        // A row that cannot be read is no outage of the store.
+        self.metrics.store_up(pinged.is_ok());
+        pinged?;
         self.show_limits().await?;
         self.show_work().await?;
         self.show_edges().await?;

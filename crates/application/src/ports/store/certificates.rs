@@ -90,7 +90,8 @@ pub trait IssuedStore: Send + Sync {
     async fn live_directories(&self) -> Result<Vec<String>, StoreError>;
 
     /// Up to `limit` certificates of domains that point at us and are served, in the order of their
-    /// ids, after the given one.
+    /// ids, after the given one. Rows that cannot be read are left out, so only an empty page is
+    /// the end.
     async fn served(&self, after: Option<DomainId>, limit: u32) -> Result<Vec<Served>, StoreError>;
 
     /// The soonest end of validity among the certificates that domains which point at us serve.
