@@ -12,16 +12,21 @@ use crate::ports::store::{Served, StoreError};
 const PAGE: u32 = 5_000;
 /// Upper bounds of the buckets for the share of a lifetime that is left.
 pub const SHARES: [f64; 10] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
+/// A certificate with no greater share of its lifetime left is late to be renewed.
+const LATE: f64 = 0.1;
 /// Age up to which renewal information is fresh. A CA is polled several times in this time.
 const FRESH: Duration = Duration::from_secs(12 * 3_600);
 
-/// The certificates of domains that point at us.
+/// The certificates of domains that point at us. Those whose domains wait for their customers are
+/// counted apart, and only once little of their lifetime is left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     /// Certificates by the share of their lifetime that is left. Each bucket ends at one of
     /// [`SHARES`] and begins above the one before; the last has no end.
     pub by_share: [u64; SHARES.len() + 1],
-    /// The sum of these shares.
+    /// Certificates with at most [`LATE`] of their lifetime left that wait for their customers.
+    pub late_for_customers: u64,
+    /// The sum of the shares in `by_share`.
     pub sum_of_shares: f64,
     /// Certificates with renewal information of the last twelve hours.
     pub fresh: u64,
@@ -35,6 +40,7 @@ impl Default for Survey {
     fn default() -> Self {
         Self {
             by_share: [0; SHARES.len() + 1],
+            late_for_customers: 0,
             sum_of_shares: 0.0,
             fresh: 0,
             stale: 0,
@@ -53,6 +59,10 @@ impl Survey {
 
     fn add(&mut self, served: &Served, now: Timestamp) {
         let share = share_left(served.validity, now);
+        if served.waits_for_customer {
+            self.late_for_customers += u64::from(share <= LATE);
+            return;
+        }
         let place = SHARES.partition_point(|bound| *bound < share);
         self.by_share[place] += 1;
         self.sum_of_shares += share;
@@ -128,6 +138,7 @@ mod tests {
     fn served(hours_left: u32, info: Option<u32>, failed_polls: u32) -> Served {
         Served {
             domain_id: DomainId::from_uuid(Uuid::nil()),
+            waits_for_customer: false,
             validity: (
                 NOW + hours_left * HOUR - 100 * HOUR,
                 NOW + hours_left * HOUR,
@@ -150,6 +161,22 @@ mod tests {
         survey.add(&ended, NOW);
         assert_eq!(survey.by_share[0], 2);
         assert!((survey.sum_of_shares - 1.87).abs() < 1e-9, "{survey:?}");
+        assert_eq!(survey.fresh_share(), None);
+    }
+
+    #[test]
+    fn a_certificate_that_waits_for_its_customer_is_counted_apart_once_it_is_late() {
+        let mut survey = Survey::default();
+        for (hours_left, late) in [(60, 0), (11, 0), (10, 1), (0, 2)] {
+            let waits_for_customer = true;
+            let waiting = Served {
+                waits_for_customer,
+                ..served(hours_left, Some(20), 0)
+            };
+            survey.add(&waiting, NOW);
+            assert_eq!(survey.late_for_customers, late, "{hours_left}");
+        }
+        assert_eq!(survey.by_share.iter().sum::<u64>(), 0);
         assert_eq!(survey.fresh_share(), None);
     }
 

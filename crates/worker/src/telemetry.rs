@@ -479,9 +479,11 @@ mod tests {
         for in_last_place in [3, 1] {
             survey.by_share[1] = 1;
             survey.by_share[9] = in_last_place;
+            survey.late_for_customers = in_last_place;
             metrics.certificates(survey.clone());
         }
         has(&metrics, "dps_certificate_remaining_ratio_count 2");
+        has(&metrics, "dps_certificates_late_for_customers 1");
         has(
             &metrics,
             "dps_certificate_remaining_ratio_bucket{le=\"0.1\"} 1",

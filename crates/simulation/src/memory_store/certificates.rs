@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, DomainId, OrderId, Timestamp};
+use dps_domain::{Actor, CertificateId, DomainId, OrderId, Timestamp};
 
 use super::{State, no_such_record};
 
@@ -71,8 +71,11 @@ impl State {
             let certificate = self.certificate(record.phase.serving()?)?;
             let details = &certificate.certificate.details;
             let poll = self.polls.renewal_info(record.id);
+            let failure = record.last_failure.as_ref();
             Some(Served {
                 domain_id: record.id,
+                waits_for_customer: failure
+                    .is_some_and(|failure| failure.actor() == Actor::Customer),
                 validity: (details.not_before, details.not_after),
                 renewal_info_at: poll.and_then(|info| info.answered_at),
                 failed_polls: poll.map_or(0, |info| info.failures),

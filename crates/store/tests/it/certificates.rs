@@ -8,7 +8,7 @@ use dps_application::ports::store::{DomainRecord, NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
 use dps_domain::retention::Prunable;
-use dps_domain::{DnsState, DomainId, Event, Phase};
+use dps_domain::{DnsState, DomainId, Event, Failure, Phase};
 
 use crate::world::{TTL, World, at, certificate, quiet, sealed};
 
@@ -230,6 +230,45 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         world.store.soonest_expiry().await.unwrap(),
         Some(expected[0])
     );
+}
+
+pub(crate) async fn a_domain_whose_failure_the_customer_must_mend_is_marked_in_the_survey(
+    world: World,
+) {
+    let mut record = world.with_due("shop.example", at(0)).await;
+    let (serving, _) = stored(&world, record.id, "shop.example", 100).await;
+    record.phase = Phase::Live {
+        serving: serving.id,
+        not_after: serving.details.not_after,
+        dns: DnsState::Here,
+        next: Next::At(at(9_000)),
+    };
+    let unavailable = Failure::AcmeCaUnavailable {
+        detail: "502".to_owned(),
+    };
+    let refused = Failure::HttpRefused {
+        address: "192.0.2.1".parse().unwrap(),
+    };
+    for (failure, waits) in [
+        (None, false),
+        (Some(unavailable), false),
+        (Some(refused), true),
+        (None, false),
+    ] {
+        record.last_failure = failure;
+        let written = world.store.domain_update(quiet(record)).await;
+        assert!(written.unwrap());
+        let host = "shop.example".parse().unwrap();
+        record = world
+            .store
+            .domain_by_hostname(&host)
+            .await
+            .unwrap()
+            .unwrap();
+        let served = world.store.served(None, 10).await.unwrap();
+        let found: Vec<bool> = served.iter().map(|one| one.waits_for_customer).collect();
+        assert_eq!(found, [waits], "{:?}", record.last_failure);
+    }
 }
 
 pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease(

@@ -163,6 +163,7 @@ contract! {
             the_valid_certificates_of_a_domain_are_read_the_newest_first,
             the_newest_generation_of_a_domain_is_read_under_its_lease,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
+            a_domain_whose_failure_the_customer_must_mend_is_marked_in_the_survey,
             a_stored_certificate_erases_its_orders_key,
             the_key_of_a_superseded_certificate_is_erased_after_the_rollback_unless_it_is_served,
             live_directories_are_those_that_served_certificates_come_from,

@@ -16,6 +16,7 @@ use super::units::unix_seconds;
 #[derive(Debug, Clone)]
 pub(super) struct CertificateMetrics {
     remaining: Remaining,
+    late_for_customers: Gauge,
     fresh: Gauge<f64, AtomicU64>,
     surveyed_at: Gauge<f64, AtomicU64>,
     pub(super) secrets_under_old_keys: Gauge<f64, AtomicU64>,
@@ -53,6 +54,7 @@ impl CertificateMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             remaining: Remaining::default(),
+            late_for_customers: Gauge::default(),
             fresh: Gauge::default(),
             surveyed_at: Gauge::default(),
             secrets_under_old_keys: Gauge::default(),
@@ -66,8 +68,13 @@ impl CertificateMetrics {
         }
         registry.register(
             "dps_certificate_remaining_ratio",
-            "Share of the lifetime that is left to the certificates of domains that point at us, as of the last survey",
+            "Share of the lifetime that is left to the certificates of domains that point at us and do not wait for their customers, as of the last survey",
             metrics.remaining.clone(),
+        );
+        registry.register(
+            "dps_certificates_late_for_customers",
+            "Certificates with a tenth of their lifetime left or less whose domains wait for their customers, as of the last survey",
+            metrics.late_for_customers.clone(),
         );
         registry.register(
             "dps_renewal_info_fresh_ratio",
@@ -88,6 +95,8 @@ impl CertificateMetrics {
     }
 
     pub(super) fn set(&self, survey: Survey) {
+        let late = i64::try_from(survey.late_for_customers).unwrap_or(i64::MAX);
+        self.late_for_customers.set(late);
         self.fresh.set(survey.fresh_share().unwrap_or(f64::NAN));
         self.surveyed_at.set(unix_seconds(survey.ended_at));
         *self

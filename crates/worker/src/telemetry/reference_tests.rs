@@ -52,7 +52,7 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 49] = [
+const METRICS: [(&str, &str, Scope); 50] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
@@ -65,6 +65,7 @@ const METRICS: [(&str, &str, Scope); 49] = [
         "",
         Fleet("`max by (le)`"),
     ),
+    ("dps_certificates_late_for_customers", "", MAX),
     ("dps_certificates_surveyed_timestamp_seconds", "", MAX),
     ("dps_time_to_active_seconds", "`step`", SUM),
     ("dps_step_duration_seconds", "`lane`, `step`", SUM),

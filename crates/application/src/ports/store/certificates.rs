@@ -41,6 +41,8 @@ pub struct StoredCertificate {
 pub struct Served {
     /// The domain that it is served for.
     pub domain_id: DomainId,
+    /// Whether the domain's last failure is one that its customer must mend.
+    pub waits_for_customer: bool,
     /// The beginning and the end of its validity.
     pub validity: (Timestamp, Timestamp),
     /// When the CA last answered a poll for its renewal information with a window.
