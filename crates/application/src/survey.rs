@@ -16,6 +16,8 @@ pub const SHARES: [f64; 10] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1
 const LATE: f64 = 0.1;
 /// Age up to which renewal information is fresh. A CA is polled several times in this time.
 const FRESH: Duration = Duration::from_secs(12 * 3_600);
+/// A poll that has been due for longer is overdue. Many are due at once after an outage.
+const OVERDUE: Duration = Duration::from_secs(3_600);
 
 /// The certificates of domains that point at us. Those whose domains wait for their customers are
 /// counted apart, and only once little of their lifetime is left.
@@ -32,6 +34,8 @@ pub struct Survey {
     pub fresh: u64,
     /// Certificates with older renewal information, or for which every poll failed.
     pub stale: u64,
+    /// Of both, those whose next poll is overdue, and stale ones whose last poll failed.
+    pub overdue: u64,
     /// When the last page was read.
     pub ended_at: Timestamp,
 }
@@ -44,6 +48,7 @@ impl Default for Survey {
             sum_of_shares: 0.0,
             fresh: 0,
             stale: 0,
+            overdue: 0,
             ended_at: Timestamp::EPOCH,
         }
     }
@@ -53,8 +58,17 @@ impl Survey {
     /// The share of the certificates with renewal information whose information is fresh; `None` if
     /// there are none.
     pub fn fresh_share(&self) -> Option<f64> {
+        self.share_of_polled(self.fresh)
+    }
+
+    /// The share of the same certificates that are overdue; `None` if there are none.
+    pub fn overdue_share(&self) -> Option<f64> {
+        self.share_of_polled(self.overdue)
+    }
+
+    fn share_of_polled(&self, part: u64) -> Option<f64> {
         let all = self.fresh + self.stale;
-        (all > 0).then(|| ratio(self.fresh, all))
+        (all > 0).then(|| ratio(part, all))
     }
 
     fn add(&mut self, served: &Served, now: Timestamp) {
@@ -66,13 +80,19 @@ impl Survey {
         let place = SHARES.partition_point(|bound| *bound < share);
         self.by_share[place] += 1;
         self.sum_of_shares += share;
-        match served.renewal_info_at {
-            Some(at) if now.since(at) < FRESH => self.fresh += 1,
-            Some(_) => self.stale += 1,
-            None if served.failed_polls > 0 => self.stale += 1,
+        let is_fresh = match served.renewal_info_at {
+            Some(at) => now.since(at) < FRESH,
+            None if served.failed_polls > 0 => false,
             // A CA that offers none, or a certificate that was not polled for yet.
-            None => {}
-        }
+            None => return,
+        };
+        self.fresh += u64::from(is_fresh);
+        self.stale += u64::from(!is_fresh);
+        // By its own time: a CA may ask to be polled once a day.
+        let is_overdue = served.poll_at.is_some_and(|at| now.since(at) > OVERDUE);
+        // After an outage of the CA the next polls, which are hours away, may succeed.
+        let keeps_failing = served.failed_polls > 0 && !is_fresh;
+        self.overdue += u64::from(is_overdue || keeps_failing);
     }
 }
 
@@ -144,6 +164,7 @@ mod tests {
                 NOW + hours_left * HOUR,
             ),
             renewal_info_at: info.map(|hours| NOW - hours * HOUR),
+            poll_at: None,
             failed_polls,
         }
     }
@@ -178,6 +199,32 @@ mod tests {
         }
         assert_eq!(survey.by_share.iter().sum::<u64>(), 0);
         assert_eq!(survey.fresh_share(), None);
+    }
+
+    #[test]
+    fn renewal_information_is_overdue_by_the_time_of_its_own_poll() {
+        let mut survey = Survey::default();
+        let in_ten_hours = NOW + 10 * HOUR;
+        for (info, poll_at, failed_polls, overdue) in [
+            (Some(14), in_ten_hours, 0, 0),
+            (Some(24), NOW - HOUR, 0, 0),
+            (Some(25), NOW - 2 * HOUR, 0, 1),
+            (Some(1), in_ten_hours, 1, 1),
+            (Some(13), in_ten_hours, 1, 2),
+            (None, in_ten_hours, 1, 3),
+            // The CA offers none.
+            (None, NOW - 2 * HOUR, 0, 3),
+        ] {
+            let poll_at = Some(poll_at);
+            let polled = Served {
+                poll_at,
+                ..served(50, info, failed_polls)
+            };
+            survey.add(&polled, NOW);
+            assert_eq!(survey.overdue, overdue, "{polled:?}");
+        }
+        assert_eq!(survey.overdue_share(), Some(0.5));
+        assert_eq!(Survey::default().overdue_share(), None);
     }
 
     #[test]

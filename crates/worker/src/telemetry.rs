@@ -489,6 +489,11 @@ mod tests {
             "dps_certificate_remaining_ratio_bucket{le=\"0.1\"} 1",
         );
         has(&metrics, "dps_renewal_info_fresh_ratio NaN");
+        has(&metrics, "dps_renewal_info_overdue_ratio NaN");
+        (survey.fresh, survey.overdue) = (4, 1);
+        metrics.certificates(survey);
+        has(&metrics, "dps_renewal_info_fresh_ratio 1.0");
+        has(&metrics, "dps_renewal_info_overdue_ratio 0.25");
     }
 
     #[test]

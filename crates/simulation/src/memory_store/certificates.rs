@@ -78,6 +78,7 @@ impl State {
                     .is_some_and(|failure| failure.actor() == Actor::Customer),
                 validity: (details.not_before, details.not_after),
                 renewal_info_at: poll.and_then(|info| info.answered_at),
+                poll_at: poll.map(|info| info.poll_at),
                 failed_polls: poll.map_or(0, |info| info.failures),
             })
         });

@@ -252,6 +252,7 @@ pub(crate) async fn a_certificate_that_cannot_be_read_keeps_no_other_from_the_su
     let served = world.store.served(None, 10).await.unwrap();
     let ids: Vec<_> = served.iter().map(|served| served.domain_id).collect();
     assert_eq!(ids, [good.domain_id]);
+    assert_eq!(served[0].poll_at, Some(at(50)));
     let survey = Surveyor::default().advance(&*world.store, at(60)).await;
     let survey = survey.unwrap().unwrap();
     assert_eq!(survey.by_share.iter().sum::<u64>(), 1);

@@ -18,6 +18,7 @@ pub(super) struct CertificateMetrics {
     remaining: Remaining,
     late_for_customers: Gauge,
     fresh: Gauge<f64, AtomicU64>,
+    overdue: Gauge<f64, AtomicU64>,
     surveyed_at: Gauge<f64, AtomicU64>,
     pub(super) secrets_under_old_keys: Gauge<f64, AtomicU64>,
 }
@@ -56,11 +57,13 @@ impl CertificateMetrics {
             remaining: Remaining::default(),
             late_for_customers: Gauge::default(),
             fresh: Gauge::default(),
+            overdue: Gauge::default(),
             surveyed_at: Gauge::default(),
             secrets_under_old_keys: Gauge::default(),
         };
         for unknown in [
             &metrics.fresh,
+            &metrics.overdue,
             &metrics.surveyed_at,
             &metrics.secrets_under_old_keys,
         ] {
@@ -82,6 +85,11 @@ impl CertificateMetrics {
             metrics.fresh.clone(),
         );
         registry.register(
+            "dps_renewal_info_overdue_ratio",
+            "Share of these certificates whose next poll has been due for an hour, or that are not fresh and failed their last; NaN if the CA offers none",
+            metrics.overdue.clone(),
+        );
+        registry.register(
             "dps_certificates_surveyed_timestamp_seconds",
             "When the last survey of all certificates ended; NaN before the first",
             metrics.surveyed_at.clone(),
@@ -98,6 +106,7 @@ impl CertificateMetrics {
         let late = i64::try_from(survey.late_for_customers).unwrap_or(i64::MAX);
         self.late_for_customers.set(late);
         self.fresh.set(survey.fresh_share().unwrap_or(f64::NAN));
+        self.overdue.set(survey.overdue_share().unwrap_or(f64::NAN));
         self.surveyed_at.set(unix_seconds(survey.ended_at));
         *self
             .remaining

@@ -52,7 +52,7 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 50] = [
+const METRICS: [(&str, &str, Scope); 51] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
@@ -83,6 +83,7 @@ const METRICS: [(&str, &str, Scope); 50] = [
     ("dps_acme_order_queue_seconds", "", MAX),
     ("dps_acme_renewal_info_polls_total", "`result`", SUM),
     ("dps_renewal_info_fresh_ratio", "", MAX),
+    ("dps_renewal_info_overdue_ratio", "", MAX),
     ("dps_clock_ahead_of_ca_seconds", "", EACH),
     ("dps_edge_live", "`edge`", Fleet("`min`")),
     ("dps_edge_certificates_expected", "`edge`", MAX),

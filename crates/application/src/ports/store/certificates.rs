@@ -47,6 +47,8 @@ pub struct Served {
     pub validity: (Timestamp, Timestamp),
     /// When the CA last answered a poll for its renewal information with a window.
     pub renewal_info_at: Option<Timestamp>,
+    /// Time of the next poll; `None` if the CA is not polled for it.
+    pub poll_at: Option<Timestamp>,
     /// Consecutive failed polls.
     pub failed_polls: u32,
 }
