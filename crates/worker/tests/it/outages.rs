@@ -172,6 +172,8 @@ async fn a_full_disk_turns_readiness_red_with_the_reason_and_leaves_nothing_half
     let before = world.add("before.bakery.test").await;
     world.wait_for_status(&before, "Active").await;
 
+    // The check has written before, and notices all the same.
+    wait_for_readiness(&world, 200).await;
     let ballast = disk.join("ballast");
     fill(&ballast);
     let report = wait_for_readiness(&world, 503).await;
