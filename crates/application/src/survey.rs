@@ -26,7 +26,7 @@ pub struct Survey {
     /// Certificates by the share of their lifetime that is left. Each bucket ends at one of
     /// [`SHARES`] and begins above the one before; the last has no end.
     pub by_share: [u64; SHARES.len() + 1],
-    /// Certificates with at most [`LATE`] of their lifetime left that wait for their customers.
+    /// Certificates with at most a tenth of their lifetime left that wait for their customers.
     pub late_for_customers: u64,
     /// The sum of the shares in `by_share`.
     pub sum_of_shares: f64,
