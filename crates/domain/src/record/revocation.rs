@@ -125,12 +125,12 @@ pub(super) fn settle(
     };
     let line = match outcome {
         Outcome::Revocation(step) => advance(&mut record, revocation, step, context),
-        // A fault of ours, or our own pacing: nothing was sent.
+        // A fault of our machine, or our own pacing: nothing was sent.
         Outcome::Waiting { until, kind } => {
             record.next_attempt_at = Some(until.max(context.now));
             Some((kind, json!({ "until": record.next_attempt_at })))
         }
-        // A fault of ours, or a CA that is unavailable or limits us: no refusal of this request,
+        // A local fault, or a CA that is unavailable or limits us: no refusal of this request,
         // so no try.
         Outcome::Failed { failure, then } => {
             let due = match then {

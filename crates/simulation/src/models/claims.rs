@@ -164,7 +164,7 @@ impl Claims {
         hands.is_some_and(|hands| hands.former.is_some())
     }
 
-    /// Whether a domain may be ordered and served for now.
+    /// Whether a domain may be ordered and served at this time.
     fn is_authorized(&self, state: &State, domain: u32) -> bool {
         let Some(place) = self.places.get(&domain).copied() else {
             return true;
