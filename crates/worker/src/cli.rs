@@ -10,11 +10,13 @@ pub mod limits;
 pub mod output;
 pub mod pki;
 pub mod removals;
+pub mod shell;
 pub mod store_size;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::filter::FilterArgs;
 use self::fleet::By;
@@ -116,6 +118,22 @@ pub enum Command {
     /// Check the configuration, or print a sample
     #[command(subcommand)]
     Config(Config),
+    /// Print a script that completes commands and options in a shell
+    ///
+    /// For bash: `dps completions bash > /etc/bash_completion.d/dps`. The other shells have a folder
+    /// for such scripts too.
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Write the manual pages of all commands into a folder
+    ///
+    /// For example `dps man /usr/local/share/man/man1`.
+    Man {
+        /// The folder; it is created if it is missing
+        folder: PathBuf,
+    },
 }
 
 /// `dps run`.
@@ -362,6 +380,8 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "keys",
             "pki",
             "config",
+            "completions",
+            "man",
         ] {
             assert!(
                 text.contains(&format!("\n  {name} ")),

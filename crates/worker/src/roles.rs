@@ -114,6 +114,14 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             cli::output::write(format_args!("{}", config::SAMPLE))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions { shell } => {
+            cli::shell::completions(shell)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => {
+            cli::shell::manual(&folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

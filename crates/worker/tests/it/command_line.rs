@@ -176,3 +176,33 @@ fn an_edge_of_the_configuration_needs_no_approval() {
     let (code, _, said) = run(&["edges", "approve", "http://127.0.0.1:9403"]);
     assert!(code == Some(1) && said.contains("is not known"), "{said}");
 }
+
+#[test]
+fn shells_are_told_the_commands_and_every_command_has_a_manual_page() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = text(&dps(None, &[], &["completions", shell]).stdout);
+        assert!(script.contains("expires-within"), "{shell}");
+    }
+    // bash completes with the script: `dps dom` becomes `dps domains`.
+    let script = text(&dps(None, &[], &["completions", "bash"]).stdout);
+    let ask = "COMP_WORDS=(dps dom); COMP_CWORD=1; _dps dps dom dps; echo \"${COMPREPLY[@]}\"";
+    let bash = Command::new("bash")
+        .args(["-c", &format!("{script}\n{ask}")])
+        .output()
+        .unwrap();
+    assert_eq!(text(&bash.stdout), "domains\n", "{bash:?}");
+
+    let folder = TempDir::new().unwrap();
+    let pages = folder.path().join("new/man1");
+    let written = dps(None, &[], &["man", pages.to_str().unwrap()]);
+    assert!(written.status.success(), "{}", text(&written.stderr));
+    let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("dps.1").contains(".TH dps 1"));
+    assert!(page("dps-domains-list.1").contains("expires"));
+
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refused = dps(None, &[], &["man", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).starts_with("error: cannot write pages to "));
+}
