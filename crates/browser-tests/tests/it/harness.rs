@@ -1,4 +1,4 @@
-//! What every page must satisfy, and pages of a test's own.
+//! Checks for every page, and pages of a test's own.
 
 mod audit;
 mod keyboard;
