@@ -4,15 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The path at which a CA reads the key authorization; the token follows.
 pub const CHALLENGE_PATH_PREFIX: &str = "/.well-known/acme-challenge/";
 
 /// `PUT /internal/v1/challenges/{token}`: answer this token with this text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChallengePublication {
     /// The key authorization (RFC 8555 §8.1), at most 512 octets of visible ASCII.
+    #[schema(max_length = 512)]
     pub key_authorization: String,
 }
 

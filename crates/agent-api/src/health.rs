@@ -2,9 +2,10 @@
 
 use dps_domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /health`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// The verdict.
@@ -13,6 +14,7 @@ pub struct Health {
     /// means that the agent was restarted and has forgotten the challenges that it was given. An
     /// older agent leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
     /// The HAProxy next to the agent.
     pub haproxy: HaproxyHealth,
@@ -24,6 +26,7 @@ pub struct Health {
     pub quarantined: u64,
     /// When HAProxy's memory was last brought in line with the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_repair_at: Option<Timestamp>,
     /// The agent's own TLS certificate; absent where it speaks no TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,10 +34,11 @@ pub struct Health {
 }
 
 /// The certificate that the agent shows to the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsHealth {
     /// Last moment of its validity.
+    #[schema(value_type = String, format = DateTime)]
     pub not_after: Timestamp,
     /// Why the files, changed since they were last read, cannot be used; absent when all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +46,7 @@ pub struct TlsHealth {
 }
 
 /// Whether the agent can do its work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum HealthStatus {
     /// HAProxy answers and serves what is on disk.
@@ -54,7 +58,7 @@ pub enum HealthStatus {
 }
 
 /// The state of HAProxy by its Runtime API.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HaproxyHealth {
     /// Whether it answered the last request.

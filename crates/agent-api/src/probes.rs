@@ -6,23 +6,28 @@ use dps_domain::Hostname;
 use dps_domain::cdn::Cdn;
 use dps_domain::probe::ProbeAnswer;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `POST /internal/v1/probes`: fetch this token from this address, as a CA would (RFC 8555 §8.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeRequest {
     /// The `Host` of the request.
+    #[schema(value_type = String, example = "shop.example.com")]
     pub hostname: Hostname,
     /// The only address that is connected to.
+    #[schema(value_type = String, example = "192.0.2.1")]
     pub address: IpAddr,
     /// A challenge token; it stands in the path.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$")]
     pub token: String,
     /// The body that makes the answer ours.
+    #[schema(max_length = 512)]
     pub expected: String,
 }
 
 /// The answer of the address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(
     tag = "answer",
     rename_all = "camelCase",

@@ -5,6 +5,7 @@
 mod auth;
 mod certificates;
 mod challenges;
+mod document;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
@@ -19,20 +20,23 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, put};
-use dps_agent_api::{CHALLENGE_PATH_PREFIX, MAX_BATCH_BYTES, ProblemCode};
+use axum::routing::any;
+use dps_agent_api::{MAX_BATCH_BYTES, ProblemCode};
 use dps_domain::Timestamp;
 use dps_host::TokenGuard;
 use dps_host::mutual_tls::ServerTls;
 use dps_http_probe::HttpProber;
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+pub use self::document::openapi_document;
+use self::problem::Rejection;
 use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::edge::{EdgeHandle, Shared};
 use crate::metrics::Metrics;
-use problem::Rejection;
 
 /// A chain of 64 KiB and a key of 16 KiB, as JSON strings.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -76,12 +80,7 @@ pub(crate) fn router(app: App, door: Door) -> Router {
     };
     Router::new()
         .merge(internal)
-        .route(
-            &format!("{CHALLENGE_PATH_PREFIX}{{token}}"),
-            get(challenges::answer),
-        )
-        .route("/health", get(health::health))
-        .route("/metrics", get(health::metrics))
+        .merge(Router::from(public_routes()))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), limit_time))
@@ -89,31 +88,34 @@ pub(crate) fn router(app: App, door: Door) -> Router {
 }
 
 fn internal(app: &App) -> Router<App> {
-    Router::new()
-        .route("/internal/v1/certificates", get(certificates::inventory))
-        .route("/internal/v1/certificates/apply", post(certificates::apply))
-        .route(
-            "/internal/v1/certificates/apply-batch",
-            post(certificates::apply_batch).layer(DefaultBodyLimit::max(MAX_BATCH_BYTES)),
-        )
-        .route(
-            "/internal/v1/certificates/{hostname}",
-            axum::routing::delete(certificates::remove),
-        )
-        .route(
-            "/internal/v1/challenges/{token}",
-            put(challenges::publish).delete(challenges::withdraw),
-        )
-        .route("/internal/v1/probes", post(probes::probe))
+    Router::from(internal_routes())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(app.clone(), auth::require_token))
+}
+
+fn internal_routes() -> OpenApiRouter<App> {
+    let batch = OpenApiRouter::new().routes(routes!(certificates::apply_batch));
+    OpenApiRouter::new()
+        .routes(routes!(certificates::inventory))
+        .routes(routes!(certificates::apply))
+        .merge(batch.layer(DefaultBodyLimit::max(MAX_BATCH_BYTES)))
+        .routes(routes!(certificates::remove))
+        .routes(routes!(challenges::publish, challenges::withdraw))
+        .routes(routes!(probes::probe))
+}
+
+fn public_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(challenges::answer))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .routes(routes!(document::openapi))
 }
 
 async fn no_such_path() -> Rejection {
     Rejection::new(
         ProblemCode::NotFound,
-        "no such path; here are /health, /metrics, /.well-known/acme-challenge/{token} and the calls below \
-         /internal/v1, which deploy/haproxy/README.md lists",
+        "no such path; /openapi.json lists the calls",
     )
 }
 

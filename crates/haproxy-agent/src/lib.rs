@@ -34,5 +34,6 @@ pub use clock::{Clock, SystemClock};
 pub use disk::DiskError;
 #[cfg(feature = "fuzzing")]
 pub use http::fuzzing;
+pub use http::openapi_document;
 pub use settings::tls::Tls;
 pub use settings::{Settings, SettingsError};

@@ -5,6 +5,8 @@
 
 mod codes;
 mod document;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 
 pub use codes::{CodeMember, ProblemKind};
 pub use document::{NoResource, PROBLEM_CONTENT_TYPE, Problem};

@@ -2,43 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode, ProblemSchema};
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use dps_cabinet_api::{Problem, ProblemCode, ProblemSchema};
+use dps_problem::openapi::{self, RefusalForm};
+use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
 use super::examples;
 
 /// One possible refusal of a call.
-struct DocumentedRefusal {
-    code: ProblemCode,
-    /// Field, parameter or header in the example; empty for none.
-    field: &'static str,
-    /// Condition, as a sentence.
-    when: &'static str,
-}
-
-impl DocumentedRefusal {
-    const fn new(code: ProblemCode, field: &'static str, when: &'static str) -> Self {
-        Self { code, field, when }
-    }
-
-    fn example(&self) -> Problem {
-        let mut problem = Problem::new(self.code, self.when);
-        if !self.field.is_empty() {
-            problem = problem.at(self.field);
-        }
-        if matches!(
-            self.code,
-            ProblemCode::VersionMoved | ProblemCode::IllegalMove
-        ) {
-            problem = problem.with_current(examples::domain());
-        }
-        problem
-    }
-}
+type DocumentedRefusal = openapi::DocumentedRefusal<ProblemCode>;
 
 /// Refusals of every call that needs a token.
 const COMMON: &[DocumentedRefusal] = &[
@@ -243,53 +215,28 @@ refusals_of_calls! {
     HealthRefusals: &[BUSY];
 }
 
-/// One response per status, with an example per code.
 fn responses(
     refusals: impl Iterator<Item = &'static DocumentedRefusal>,
 ) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status: BTreeMap<u16, Vec<&DocumentedRefusal>> = BTreeMap::new();
-    for refusal in refusals {
-        let same_status = by_status.entry(refusal.code.http_status()).or_default();
-        same_status.push(refusal);
-    }
-    by_status
-        .into_iter()
-        .map(|(status, refusals)| (status.to_string(), RefOr::T(response(status, &refusals))))
-        .collect()
+    let form = RefusalForm {
+        schema: &ProblemSchema::name(),
+        has_retry_after: true,
+    };
+    openapi::responses(refusals, form, |refusal| {
+        serde_json::json!(example(refusal))
+    })
 }
 
-fn response(status: u16, refusals: &[&DocumentedRefusal]) -> Response {
-    let sentences: Vec<&str> = refusals.iter().map(|refusal| refusal.when).collect();
-    let examples = refusals.iter().map(|refusal| {
-        let example = ExampleBuilder::new()
-            .summary(refusal.code.title())
-            .value(Some(serde_json::json!(refusal.example())));
-        (refusal.code.as_str(), example)
-    });
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(ProblemSchema::name())))
-        .examples_from_iter(examples);
-    let response = ResponseBuilder::new()
-        .description(sentences.join(" "))
-        .content(PROBLEM_CONTENT_TYPE, content.build());
-    match status {
-        401 => response.header(
-            "WWW-Authenticate",
-            header(Type::String, "The scheme: `Bearer`."),
-        ),
-        429 | 503 => response.header("Retry-After", header(Type::Integer, "Seconds to wait.")),
-        _ => response,
+fn example(refusal: &DocumentedRefusal) -> Problem {
+    let mut problem = Problem::new(refusal.kind, refusal.when);
+    if !refusal.field.is_empty() {
+        problem = problem.at(refusal.field);
     }
-    .build()
-}
-
-fn header(kind: Type, description: &str) -> Header {
-    let minimum = (kind == Type::Integer).then_some(1);
-    let schema = ObjectBuilder::new()
-        .schema_type(SchemaType::new(kind))
-        .minimum(minimum);
-    HeaderBuilder::new()
-        .schema(Some(schema.build()))
-        .description(Some(description))
-        .build()
+    if matches!(
+        refusal.kind,
+        ProblemCode::VersionMoved | ProblemCode::IllegalMove
+    ) {
+        problem = problem.with_current(examples::domain());
+    }
+    problem
 }

@@ -6,7 +6,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use dps_agent_api::{
-    Applied, ApplyRequest, BatchAnswer, BatchResult, InventoryItem, InventoryPage,
+    Applied, ApplyRequest, BatchAnswer, BatchRequest, BatchResult, InventoryItem, InventoryPage,
     MAX_BATCH_CERTIFICATES, ProblemCode,
 };
 use dps_domain::Hostname;
@@ -15,12 +15,21 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::App;
+use super::document::{ApplyRefusals, BatchRefusals, ReadRefusals, RemoveRefusals};
 use super::problem::{Rejection, read_json};
 use crate::edge::{Candidate, Removal, View, parse_request};
 
 const MAX_PAGE: usize = 1000;
 
-/// `POST /internal/v1/certificates/apply`: serve this certificate.
+/// Serves a certificate for a hostname.
+///
+/// The agent checks it, stores it, installs it in HAProxy without a reload, and makes a TLS
+/// handshake. Until all is done, the edge serves the certificate before.
+#[utoipa::path(post, path = "/internal/v1/certificates/apply", tag = "internal",
+    operation_id = "applyCertificate", security(("token" = []), ("mutualTls" = [])),
+    request_body(content = ApplyRequest, description = "The certificate and its private key."),
+    responses((status = 200, description = "The edge presented exactly this certificate in a handshake.",
+        body = Applied), ApplyRefusals))]
 pub(super) async fn apply(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,
@@ -31,7 +40,15 @@ pub(super) async fn apply(
     Ok(Json(app.edge.apply(candidate).await?))
 }
 
-/// `POST /internal/v1/certificates/apply-batch`: serve these certificates.
+/// Serves many certificates, each for its hostname.
+///
+/// Each is applied or refused on its own. A hostname that comes twice is worked in the order of
+/// the list.
+#[utoipa::path(post, path = "/internal/v1/certificates/apply-batch", tag = "internal",
+    operation_id = "applyCertificates", security(("token" = []), ("mutualTls" = [])),
+    request_body(content = BatchRequest, description = "At most 256 certificates in 4 MiB."),
+    responses((status = 200, description = "A result for each certificate, in their order.",
+        body = BatchAnswer), BatchRefusals))]
 pub(super) async fn apply_batch(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,
@@ -105,8 +122,14 @@ pub(super) struct UpTo {
     generation: Option<u64>,
 }
 
-/// `DELETE /internal/v1/certificates/{hostname}?generation=…`: serve it no more, unless a newer
-/// generation is held.
+/// Removes the certificate of a hostname, unless the agent holds a newer generation.
+#[utoipa::path(delete, path = "/internal/v1/certificates/{hostname}", tag = "internal",
+    operation_id = "removeCertificate", security(("token" = []), ("mutualTls" = [])),
+    params(
+        ("hostname" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("generation" = Option<u64>, Query, description = "The newest generation to remove; without it, any.")),
+    responses((status = 204, description = "The agent holds no certificate for it any more."),
+        RemoveRefusals))]
 pub(super) async fn remove(
     State(app): State<App>,
     hostname: Result<Path<String>, PathRejection>,
@@ -130,7 +153,17 @@ pub(super) struct Page {
     limit: Option<usize>,
 }
 
-/// `GET /internal/v1/certificates`: what is held.
+/// Lists the certificates that the agent holds, by hostname.
+///
+/// A certificate that is there all the time is listed exactly once. Pages with different digests
+/// belong to different moments.
+#[utoipa::path(get, path = "/internal/v1/certificates", tag = "internal",
+    operation_id = "listCertificates", security(("token" = []), ("mutualTls" = [])),
+    params(
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before."),
+        ("limit" = Option<usize>, Query, description = "Largest number of certificates, 1000 unless set.", minimum = 1, maximum = 1000)),
+    responses((status = 200, description = "A page of what the agent holds.", body = InventoryPage),
+        ReadRefusals))]
 pub(super) async fn inventory(
     State(app): State<App>,
     page: Result<Query<Page>, QueryRejection>,

@@ -11,11 +11,17 @@ use tokio::time::Instant;
 
 use super::App;
 use super::certificates::unreadable_body;
+use super::document::{PublishRefusals, ReadRefusals};
 use super::problem::{Rejection, read_json};
 use crate::challenges::ChallengeError;
 use crate::disk::{Disk, DiskError, KeptChallenge};
 
-/// `PUT /internal/v1/challenges/{token}`: answer this token.
+/// Publishes the answer to an HTTP-01 challenge (RFC 8555 §8.3).
+#[utoipa::path(put, path = "/internal/v1/challenges/{token}", tag = "internal",
+    operation_id = "publishChallenge", security(("token" = []), ("mutualTls" = [])),
+    params(("token" = String, Path, description = "The challenge token (RFC 8555 §8.3).", example = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0")),
+    request_body(content = ChallengePublication, description = "The answer."),
+    responses((status = 204, description = "The agent answers the challenge."), PublishRefusals))]
 pub(super) async fn publish(
     State(app): State<App>,
     token: Result<Path<String>, PathRejection>,
@@ -50,7 +56,12 @@ pub(super) async fn publish(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /internal/v1/challenges/{token}`: answer it no more.
+/// Withdraws the answer to a challenge.
+#[utoipa::path(delete, path = "/internal/v1/challenges/{token}", tag = "internal",
+    operation_id = "withdrawChallenge", security(("token" = []), ("mutualTls" = [])),
+    params(("token" = String, Path, description = "The challenge token (RFC 8555 §8.3).", example = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0")),
+    responses((status = 204, description = "The agent does not answer the challenge any more."),
+        ReadRefusals))]
 pub(super) async fn withdraw(
     State(app): State<App>,
     token: Result<Path<String>, PathRejection>,
@@ -72,7 +83,13 @@ async fn on_disk(app: &App, change: impl FnOnce(&Disk) -> Result<(), DiskError> 
     }
 }
 
-/// `GET` and `HEAD /.well-known/acme-challenge/{token}`: the public call (RFC 8555 §8.3).
+/// Answers a challenge for the CA, through HAProxy.
+#[utoipa::path(get, path = "/.well-known/acme-challenge/{token}", tag = "public",
+    operation_id = "getKeyAuthorization",
+    params(("token" = String, Path, description = "The challenge token (RFC 8555 §8.3).", example = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0")),
+    responses(
+        (status = 200, description = "The key authorization (RFC 8555 §8.1).", body = String, content_type = "text/plain"),
+        (status = 404, description = "The agent does not know the token.", body = String, content_type = "text/plain")))]
 pub(super) async fn answer(
     State(app): State<App>,
     token: Result<Path<String>, PathRejection>,

@@ -37,8 +37,11 @@ fn health_of(app: &App) -> Health {
     }
 }
 
-/// `GET /health`: 200, or 503 with the same document while HAProxy is away or not in line with the
-/// disk.
+/// Returns the health of the agent and of its HAProxy.
+#[utoipa::path(get, path = "/health", tag = "public", operation_id = "getHealth",
+    responses(
+        (status = 200, description = "HAProxy answers and serves what is on disk.", body = Health),
+        (status = 503, description = "HAProxy does not answer, or does not serve all yet.", body = Health)))]
 pub(super) async fn health(State(app): State<App>) -> Response {
     let health = health_of(&app);
     let status = match health.status {
@@ -48,7 +51,10 @@ pub(super) async fn health(State(app): State<App>) -> Response {
     (status, Json(health)).into_response()
 }
 
-/// `GET /metrics`.
+/// Returns the metrics of the agent.
+#[utoipa::path(get, path = "/metrics", tag = "public", operation_id = "getMetrics",
+    responses((status = 200, description = "Metrics in Prometheus's text format, or in OpenMetrics by `Accept`.",
+        body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(
     State(app): State<App>,
     headers: HeaderMap,

@@ -8,12 +8,18 @@ use dps_agent_api::{ChallengeToken, ProbeRequest, ProbeResult, ProblemCode};
 
 use super::App;
 use super::certificates::unreadable_body;
+use super::document::ProbeRefusals;
 use super::problem::{Rejection, read_json};
 
 /// Longest expected answer, as that of a published challenge.
 const MAX_EXPECTED_BYTES: usize = 512;
 
-/// `POST /internal/v1/probes`: fetch a token from an address that a customer chose.
+/// Fetches a token from an address, as a CA would, and returns the answer.
+#[utoipa::path(post, path = "/internal/v1/probes", tag = "internal",
+    operation_id = "probeName", security(("token" = []), ("mutualTls" = [])),
+    request_body(content = ProbeRequest, description = "The name, and the address to connect to."),
+    responses((status = 200, description = "The answer of the address.", body = ProbeResult),
+        ProbeRefusals))]
 pub(super) async fn probe(
     State(app): State<App>,
     body: Result<Bytes, BytesRejection>,

@@ -13,6 +13,7 @@ mod crash_points;
 mod crashes;
 mod default_certificate;
 mod disk;
+mod document;
 mod exposure;
 mod hostile;
 mod hostile_haproxy;
