@@ -66,7 +66,7 @@ pub struct Domain {
     clippy::trivially_copy_pass_by_ref,
     reason = "the shape that serde requires"
 )]
-fn as_text<S: serde::Serializer>(
+pub(crate) fn as_text<S: serde::Serializer>(
     code: &Option<FailureCode>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

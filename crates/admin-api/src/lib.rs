@@ -5,12 +5,19 @@
 
 mod action;
 mod counts;
+mod diagnosis;
 mod domain;
 mod edge;
+mod explanation;
 mod limit;
 
 pub use action::{Acted, Action};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
+pub use diagnosis::{Diagnosis, DiagnosisRow};
 pub use domain::{Claim, Domain, DomainDetail, Domains, EdgeDeployment, HistoryLine, Renewal};
 pub use edge::{ApproveRequest, Approved, Edge, Edges};
+pub use explanation::{
+    DnsEvidence, EdgeCertificate, Evidence, Explanation, KnownOrder, NextStep, ProbeEvidence,
+    RunningLease, TouchedLimit, WantedCertificate,
+};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};

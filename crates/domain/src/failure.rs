@@ -2,6 +2,7 @@
 //! sentence.
 
 mod message;
+mod remedy;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 pub use self::message::{WantedRecords, internal_message, txt_instruction};
+pub use self::remedy::NOTHING_SENT;
 use crate::Timestamp;
 use crate::caa::reason::CaaReason;
 

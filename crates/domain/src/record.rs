@@ -17,7 +17,7 @@ mod retry_tests;
 pub mod revocation;
 pub mod settle;
 #[cfg(test)]
-mod test_record;
+pub(crate) mod test_record;
 mod waits;
 
 use crate::lane::{Lane, LaneInputs};

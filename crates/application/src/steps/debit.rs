@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use dps_domain::backoff::soon_after;
+use dps_domain::failure::NOTHING_SENT;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Exemption, Limit, LimitKind};
 use dps_domain::phase::Phase;
@@ -131,9 +132,10 @@ fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
     context.waits(AcmeWait::Limit(LimitKind::UnprovenOrders));
     let failure = Failure::AcmeRateLimited {
         until: None,
-        detail: "too many first orders of this tenant failed at the CA or are under way \
-                 (LetsEncrypt:Limits:UnprovenOrders); nothing was sent"
-            .to_owned(),
+        detail: format!(
+            "too many first orders of this tenant failed at the CA or are under way \
+             (LetsEncrypt:Limits:UnprovenOrders); {NOTHING_SENT}"
+        ),
     };
     Outcome::failed(failure, Then::Retry)
 }
@@ -142,7 +144,7 @@ fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
 pub(super) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
     Failure::AcmeRateLimited {
         until: Some(until),
-        detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
+        detail: format!("nothing is left of the CA's limit {kind} for now; {NOTHING_SENT}"),
     }
 }
 

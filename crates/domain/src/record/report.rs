@@ -70,13 +70,18 @@ fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
         Some(revocation) => revocation.then(),
         None => record.next_attempt_at,
     };
-    let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
-    match record.last_failure.as_ref() {
-        Some(Failure::AcmeRateLimited {
-            until: Some(at), ..
-        }) if queued => Some(*at),
-        Some(_) => due,
+    let turn = queued_turn(record);
+    match record.last_failure {
+        Some(_) => turn.or(due),
         None => due.filter(|_| is_waiting(record)),
+    }
+}
+
+/// The probable time of a queued record's turn; `None` for one that is not queued.
+pub(crate) fn queued_turn(record: &DomainRecord) -> Option<Timestamp> {
+    match (record.phase.issuance(), &record.last_failure) {
+        (Some(Issuance::Queued), Some(Failure::AcmeRateLimited { until, .. })) => *until,
+        _ => None,
     }
 }
 

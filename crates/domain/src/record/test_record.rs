@@ -6,10 +6,10 @@ use super::DomainRecord;
 use crate::{DomainId, Hostname, Phase, Timestamp};
 
 /// The present moment of the tests.
-pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 /// A record in this phase, in its first attempt.
-pub(super) fn record(phase: Phase) -> DomainRecord {
+pub(crate) fn record(phase: Phase) -> DomainRecord {
     let name = |text| Hostname::parse(text).unwrap();
     let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
     let id = DomainId::from_uuid(Uuid::from_u128(1));

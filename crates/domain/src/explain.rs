@@ -1,0 +1,226 @@
+//! Where a domain stands, in words for the operator: pure functions of its record, its history and
+//! the time.
+
+mod evidence;
+
+use serde::Serialize;
+
+pub use self::evidence::{Answer, Evidence, SeenAt, evidence};
+use crate::decide::{Action, next_action};
+use crate::order_gate::HeldBack;
+use crate::phase::{DnsState, Next, Phase};
+use crate::record::DomainRecord;
+use crate::record::report::queued_turn;
+use crate::{Actor, Failure, Issuance, Timestamp};
+
+/// Who must act for a domain to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Responsible {
+    /// The customer.
+    Customer,
+    /// The platform's operator.
+    Operator,
+    /// The CA, which is waited for.
+    Ca,
+    /// Nobody: it goes on by itself.
+    Nobody,
+}
+
+impl Responsible {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Operator => "operator",
+            Self::Ca => "ca",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// Returns who must act for a domain to go on.
+pub fn responsible(record: &DomainRecord, now: Timestamp) -> Responsible {
+    if record.order_gate.holds_back(now) == Some(HeldBack::PausedByCa) {
+        return Responsible::Operator;
+    }
+    match &record.last_failure {
+        Some(failure) => match failure.actor() {
+            Actor::Customer => Responsible::Customer,
+            Actor::Operator => Responsible::Operator,
+            Actor::Nobody => match failure {
+                Failure::AcmeRateLimited { .. } | Failure::AcmeCaUnavailable { .. } => {
+                    Responsible::Ca
+                }
+                _ => Responsible::Nobody,
+            },
+        },
+        // A retry has to be requested.
+        None if record.phase == Phase::Failed => Responsible::Operator,
+        None => Responsible::Nobody,
+    }
+}
+
+/// The next step of the service for a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextStep {
+    /// The step.
+    pub action: Action,
+    /// When it is due; `None` if it waits for a request.
+    pub at: Option<Timestamp>,
+}
+
+/// Returns the next step for a domain. A queued domain's is that of its probable turn.
+pub fn next_step(record: &DomainRecord, now: Timestamp) -> NextStep {
+    let at = queued_turn(record).or(record.next_attempt_at);
+    let due = record.next_attempt_at.map_or(now, |due| due.max(now));
+    NextStep {
+        action: next_action(&record.phase, record.revocation.as_ref(), due),
+        at,
+    }
+}
+
+/// The step in words.
+pub const fn step_in_words(action: &Action) -> &'static str {
+    match action {
+        Action::CheckDns => "check where the name points",
+        Action::ProbeHttp => "fetch a token from every address of the name, on port 80",
+        Action::PlaceOrder => "check CAA records and place an order at the CA",
+        Action::Validate(_) => "have the CA validate the challenge",
+        Action::Finalize(_) => "have the CA issue the certificate",
+        Action::Deploy(_) => "deploy the certificate at every edge",
+        Action::BeginRenewal => "begin the renewal",
+        Action::Recheck { .. } => "check that the name still points at us",
+        Action::Expire(_) => "remove the ended certificate from every edge",
+        Action::Undeploy => "remove the domain from every edge",
+        Action::Revoke => "revoke the certificates of the ended domain",
+        Action::Forget => "forget the domain after its quarantine",
+        Action::Idle => "none before a retry is requested",
+    }
+}
+
+/// Where the domain stands, in one sentence or two.
+pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
+    let run = |issuance: &Issuance| match issuance {
+        Issuance::AwaitingDns => "waits for its DNS to point at us",
+        Issuance::AwaitingHttpProbe => "waits for our answer at every address on port 80",
+        Issuance::Ordering => "is ready for an order at the CA",
+        Issuance::Queued => "waits in the queue for the CA's limit of orders",
+        Issuance::Validating { .. } => "has an order that the CA validates",
+        Issuance::Finalizing { .. } => "has a validated order for which the CA issues",
+        Issuance::Deploying { .. } => "has a new certificate that goes to the edges",
+    };
+    let standing = match &record.phase {
+        Phase::Onboarding(issuance) => format!("It {} for its first certificate.", run(issuance)),
+        Phase::Live {
+            not_after,
+            next: Next::At(at),
+            ..
+        } if *at > now => {
+            format!("It is served until {not_after}; its renewal begins at {at}.")
+        }
+        Phase::Live {
+            not_after,
+            next: Next::At(_),
+            ..
+        } => format!("It is served until {not_after}; its renewal is due."),
+        Phase::Live {
+            not_after,
+            next: Next::Now(issuance),
+            ..
+        } => format!(
+            "It is served until {not_after}; its renewal {}.",
+            run(issuance)
+        ),
+        Phase::Expired {
+            not_after,
+            issuance,
+            ..
+        } => format!(
+            "Its certificate ended at {not_after} and no edge serves it; it {}.",
+            run(issuance)
+        ),
+        Phase::Failed => "It has stopped without a certificate.".to_owned(),
+        Phase::Leaving => "It is being removed from every edge.".to_owned(),
+        Phase::Gone => "It was removed; the record stays for the quarantine.".to_owned(),
+    };
+    let standing = match record.phase.dns() {
+        Some(DnsState::MovedAway { since }) => {
+            format!("{standing} Its name has pointed elsewhere since {since}.")
+        }
+        Some(DnsState::SeenElsewhere { since, .. }) => {
+            format!("{standing} Its name was first seen elsewhere at {since}.")
+        }
+        Some(DnsState::Here) | None => standing,
+    };
+    match record.order_gate.holds_back(now) {
+        Some(HeldBack::PausedByCa) => format!("{standing} The CA paused the name."),
+        Some(HeldBack::Until(until)) => format!("{standing} No order is placed before {until}."),
+        None => standing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::record::test_record::record;
+    use crate::{CertificateId, OrderGate};
+    use uuid::Uuid;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    #[test]
+    fn a_failure_says_who_must_act_and_a_pause_of_the_ca_is_the_operators() {
+        let mut record = record(Phase::START);
+        assert_eq!(responsible(&record, NOW), Responsible::Nobody);
+        let of = |record: &DomainRecord| responsible(record, NOW);
+        record.last_failure = Some(Failure::DnsNxdomain {});
+        assert_eq!(of(&record), Responsible::Customer);
+        record.last_failure = Some(Failure::AcmeCaUnavailable {
+            detail: String::new(),
+        });
+        assert_eq!(of(&record), Responsible::Ca);
+        record.last_failure = Some(Failure::DnsPropagating {
+            seen_by: vec![],
+            missing_at: vec![],
+            until: None,
+        });
+        assert_eq!(of(&record), Responsible::Nobody);
+        record.order_gate = OrderGate::PausedByCa;
+        assert_eq!(of(&record), Responsible::Operator);
+        record.order_gate = OrderGate::Open;
+        (record.phase, record.last_failure) = (Phase::Failed, None);
+        assert_eq!(of(&record), Responsible::Operator);
+    }
+
+    #[test]
+    fn the_next_step_is_that_of_the_moment_at_which_it_is_due() {
+        let renew_at = NOW + Duration::from_secs(60);
+        let mut record = record(Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after: NOW + Duration::from_secs(3600),
+            dns: DnsState::Here,
+            next: Next::At(renew_at),
+        });
+        record.next_attempt_at = Some(NOW);
+        assert_eq!(next_step(&record, NOW).action, Action::Recheck { renew_at });
+        record.next_attempt_at = Some(renew_at);
+        assert_eq!(next_step(&record, NOW).action, Action::BeginRenewal);
+        assert_eq!(next_step(&record, NOW).at, Some(renew_at));
+        let text = summary(&record, NOW);
+        assert!(text.contains("its renewal begins at"), "{text}");
+        assert!(summary(&record, renew_at).contains("is due"));
+    }
+
+    #[test]
+    fn a_closed_gate_is_part_of_the_summary() {
+        let mut record = record(Phase::Onboarding(Issuance::Ordering));
+        let until = NOW + Duration::from_secs(60);
+        record.order_gate = OrderGate::Until(until);
+        let text = summary(&record, NOW);
+        assert!(text.ends_with(&format!("before {until}.")), "{text}");
+        assert!(!summary(&record, until).contains("before"));
+    }
+}
