@@ -128,6 +128,11 @@ impl LeaseStore for Store {
         lease::next_due(&self.database, lane).await
     }
 
+    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+        let now = self.term(Duration::ZERO).now;
+        lease::end(&self.database, id, now).await
+    }
+
     async fn complete_all(
         &self,
         outcomes: &[(LeaseToken, RecordWrite)],

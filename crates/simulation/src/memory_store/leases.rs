@@ -208,6 +208,14 @@ impl State {
         due.into_iter().chain(urgent).min()
     }
 
+    /// The end of the running lease of a record.
+    pub(super) fn lease_end(&self, id: DomainId, term: Term) -> Option<Timestamp> {
+        let lease = self.rows.get(&id)?.lease;
+        lease
+            .filter(|_| term.is_held(lease))
+            .map(|(_, expires_at)| expires_at)
+    }
+
     /// Writes an outcome, unless the token is stale. The lease is extended as `next` if given.
     pub(super) fn complete(
         &mut self,

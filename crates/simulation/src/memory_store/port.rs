@@ -112,6 +112,11 @@ impl LeaseStore for MemoryStore {
         Ok(self.state().next_due(lane))
     }
 
+    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+        let term = self.term(Timestamp::EPOCH, Duration::ZERO);
+        Ok(self.state().lease_end(id, term))
+    }
+
     async fn complete_all(
         &self,
         outcomes: &[(LeaseToken, RecordWrite)],

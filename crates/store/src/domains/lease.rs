@@ -27,8 +27,8 @@ use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 pub(crate) use self::acquire::{AcquireRequest, acquire_due, acquire_queued};
 use self::statements::{
-    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, EXTEND_AGAIN, FORGET, NEXT_DUE, NEXT_URGENT,
-    RELEASE, WAITING,
+    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, END, EXTEND_AGAIN, FORGET, NEXT_DUE,
+    NEXT_URGENT, RELEASE, WAITING,
 };
 use super::accompany::{accompany_in_tx, is_unaccompanied, may_have_ended_a_need};
 use super::row::{Rules, TABLE, holds_tokens, read, record_args};
@@ -60,6 +60,16 @@ pub(crate) async fn next_due(
     }
     let urgent = moment(session.fetch(NEXT_URGENT, Vec::new()).await?.as_ref())?;
     Ok(due.into_iter().chain(urgent).min())
+}
+
+/// The end of the running lease of a record. `now` is [`Term::now`].
+pub(crate) async fn end(
+    database: &Database,
+    id: DomainId,
+    now: Option<Timestamp>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut session = database.read("read the end of a lease").await?;
+    moment(session.fetch(END, args![id, now]).await?.as_ref())
 }
 
 /// The only column of a row that holds a time.

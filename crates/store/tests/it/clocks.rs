@@ -46,6 +46,7 @@ pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
     let id = due(&world, "shop.example").await;
     for jumped in [at(0) - HOUR, at(0) + DAY] {
         let crashed = world.acquire_elsewhere(LANE, jumped, 1).await.remove(0);
+        let end = world.store.lease_end(id).await.unwrap();
         world.pass(TTL / 2).await;
         assert!(
             world
@@ -53,7 +54,10 @@ pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
                 .await
                 .is_empty()
         );
+        assert!(end.is_some());
+        assert_eq!(world.store.lease_end(id).await.unwrap(), end);
         world.pass(TTL / 2 + Duration::from_secs(1)).await;
+        assert_eq!(world.store.lease_end(id).await.unwrap(), None);
         let winner = world
             .acquire_elsewhere(LANE, at(0) + HOUR, 1)
             .await

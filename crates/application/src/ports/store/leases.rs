@@ -77,6 +77,10 @@ pub trait LeaseStore: Send + Sync {
     /// Returns when the next record of the lane can be leased; `None` if it holds none.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Returns the end of the running lease of a record, by the store's own clock; `None` if nobody
+    /// holds it.
+    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError>;
+
     /// Writes outcomes and releases their leases in one transaction; returns a result for each, in
     /// their order. A stale token does not prevent the other writes. `cabinet_version` keeps the
     /// store's value, which the outbox may have changed meanwhile.

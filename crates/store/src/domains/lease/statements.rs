@@ -126,6 +126,12 @@ statements! {
         "SELECT urgent_from AS at FROM custom_domains WHERE lane IN ('renewal', 'recheck') AND urgent_from IS NOT NULL \
          ORDER BY urgent_from LIMIT 1",
     );
+    /// The end of a lease that runs. `$2` the lease clock (on PostgreSQL, NULL to take the
+    /// server's).
+    pub(super) END = Sql::each(
+        concat!("SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > ", lease_now!("$2")),
+        "SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > $2",
+    );
     pub(super) COMPLETE = Sql::both(complete!());
     /// Counts the tokens that the domain holds.
     pub(super) COMPLETE_AND_COUNT = Sql::both(concat!(complete!(), " RETURNING id, ", tokens_held!()));
