@@ -2,5 +2,6 @@
 
 pub mod account;
 pub mod directory;
+pub(crate) mod exemption;
 pub(crate) mod renewal_info;
 pub mod request_tokens;

@@ -16,7 +16,6 @@ mod finalize;
 mod place_order;
 mod probe_http;
 mod recheck;
-mod replacement;
 mod revoke;
 mod settle_fault;
 mod undeploy;

@@ -4,15 +4,12 @@
 //! CA gets no request at all. The entries of what the CA then counts are derived from the events of
 //! the order, which its steps note (`dps_domain::record::ledger`).
 
-use std::time::Duration;
-
 use dps_domain::backoff::soon_after;
 use dps_domain::failure::NOTHING_SENT;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Exemption, Limit, LimitKind};
-use dps_domain::phase::Phase;
 use dps_domain::record::ledger::has_order_token;
-use dps_domain::{CertificateId, Failure, Timestamp};
+use dps_domain::{Failure, Timestamp};
 
 use super::context::StepContext;
 use super::fault::Fault;
@@ -21,46 +18,8 @@ use crate::ports::store::Debit;
 use crate::service::Service;
 use dps_domain::outcome::{Outcome, Then};
 
-/// An order for the same name as a certificate younger than this is a renewal to the CA.
-const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 /// Longer queues are estimated as if they were this long.
 const LONGEST_QUEUE: u32 = 100_000;
-
-/// Returns the limits that the CA does not count for this order. `replaces` says that it names its
-/// predecessor within the CA's window.
-pub(super) async fn exemption(
-    context: &StepContext<'_>,
-    replaces: bool,
-) -> Result<Exemption, Fault> {
-    let service = context.service;
-    if replaces {
-        return Ok(Exemption::Replaces);
-    }
-    let (Phase::Live { serving: last, .. }
-    | Phase::Expired {
-        certificate: last, ..
-    }) = context.record.phase
-    else {
-        return Ok(Exemption::None);
-    };
-    // Without limits it does not matter.
-    if !service.limits.is_empty() && issued_lately(service, last).await? {
-        return Ok(Exemption::SameNames);
-    }
-    Ok(Exemption::None)
-}
-
-async fn issued_lately(service: &Service, serving: CertificateId) -> Result<bool, Fault> {
-    let Some(stored) = service.store.certificate(serving).await? else {
-        return Ok(false);
-    };
-    let certificate = stored.certificate;
-    if service.now().since(certificate.created_at) >= RENEWAL_MEMORY {
-        return Ok(false);
-    }
-    let order = service.store.order(certificate.order_id).await?;
-    Ok(order.is_some_and(|order| order.directory_url == service.ca.directory_url()))
-}
 
 /// Takes the tokens of an order. An outcome means that the domain waits, and that nothing is to be
 /// sent.

@@ -10,10 +10,10 @@ use serde_json::json;
 use super::check_caa::check_caa;
 use super::context::StepContext;
 use super::fault::Fault;
-use super::replacement::replacement;
 use super::{debit, edges};
 use crate::ca::account::account;
 use crate::ca::directory;
+use crate::ca::exemption::{exemption, replacement};
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::Account;
 use crate::ports::metrics::AcmeWait;
@@ -68,11 +68,13 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     if let Some(outcome) = check_caa(context, &account.url).await? {
         return Ok(Ready::Otherwise(outcome));
     }
-    let replacement = replacement(context).await;
+    let (store, now) = (service.store.as_ref(), service.now());
+    let replacement = replacement(store, record, directory_url, now).await;
     let exempt = replacement
         .as_ref()
         .is_some_and(|replacement| replacement.exempt);
-    let exemption = debit::exemption(context, exempt).await?;
+    let limits = service.order_limits();
+    let exemption = exemption(store, record, limits, exempt, now).await?;
     if let Some(waiting) = debit::debit(context, exemption).await? {
         return Ok(Ready::Otherwise(waiting));
     }
