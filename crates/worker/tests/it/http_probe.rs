@@ -21,7 +21,8 @@ async fn split_world() -> World {
     .await
 }
 
-fn leave_first_resolver_to_the_ca(home: &Path) {
+/// Lets only the CA ask the first resolver.
+pub(crate) fn leave_first_resolver_to_the_ca(home: &Path) {
     change_settings(home, |settings| {
         let second = settings["Dns"]["Resolvers"][1].take();
         settings["Dns"]["Resolvers"] = json!([second]);

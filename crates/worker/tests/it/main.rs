@@ -15,6 +15,7 @@ mod cluster;
 mod codes;
 mod command_line;
 mod crashes;
+mod crowds;
 mod demo;
 mod famine;
 mod fleet;
