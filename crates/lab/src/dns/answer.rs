@@ -53,7 +53,7 @@ pub(super) fn answer(request: &Message, zone: &Zone, role: Role) -> (Message, Op
     let name = query.name().to_ascii();
     zone.count_query(&name, query.query_type());
     let data = zone.data();
-    let fault = data.fault_of(&key(&name));
+    let fault = data.fault_of(&key(&name), Kind::from_wire(query.query_type()));
     match fault {
         Some(Fault::ServFail) => response.metadata.response_code = ResponseCode::ServFail,
         Some(Fault::Bogus) if !request.metadata.checking_disabled => {
@@ -157,12 +157,14 @@ impl Data {
         format!("*.{encloser}")
     }
 
-    fn fault_of(&self, name: &str) -> Option<Fault> {
+    fn fault_of(&self, name: &str, kind: Option<Kind>) -> Option<Fault> {
         let by_wildcard =
             || ancestors(name).find_map(|above| self.faults.get(&format!("*.{above}")));
+        let by_kind = || kind.and_then(|kind| self.faults_of_kinds.get(&kind));
         self.faults
             .get(name)
             .or_else(by_wildcard)
+            .or_else(by_kind)
             .copied()
             .or(self.fault_for_all)
     }

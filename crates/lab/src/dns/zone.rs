@@ -78,6 +78,7 @@ pub(super) struct Data {
     pub(super) records: BTreeMap<String, BTreeMap<Kind, Vec<RData>>>,
     pub(super) faults: HashMap<String, Fault>,
     pub(super) fault_for_all: Option<Fault>,
+    pub(super) faults_of_kinds: HashMap<Kind, Fault>,
     pub(super) ttl: u32,
     queries: HashMap<(String, u16), u64>,
 }
@@ -88,6 +89,7 @@ impl Default for Data {
             records: BTreeMap::new(),
             faults: HashMap::new(),
             fault_for_all: None,
+            faults_of_kinds: HashMap::new(),
             ttl: TTL,
             queries: HashMap::new(),
         }
@@ -220,6 +222,16 @@ impl Zone {
     /// Makes every name misbehave, or with `None` ends that. Faults of single names come first.
     pub fn set_fault_for_all(&self, fault: Option<Fault>) {
         self.data().fault_for_all = fault;
+    }
+
+    /// Makes queries for one record type misbehave, or with `None` ends that. Faults of single
+    /// names come first.
+    pub fn set_fault_of_kind(&self, kind: Kind, fault: Option<Fault>) {
+        let faults = &mut self.data().faults_of_kinds;
+        match fault {
+            Some(fault) => drop(faults.insert(kind, fault)),
+            None => drop(faults.remove(&kind)),
+        }
     }
 
     /// How many queries of any type came for `name`, answered or not.

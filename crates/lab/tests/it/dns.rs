@@ -228,6 +228,14 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
         ResponseCode::ServFail
     );
     zone.set_fault_for_all(None);
+    zone.set_fault_of_kind(Kind::Txt, Some(Fault::Refused));
+    assert_eq!(
+        resolve(&server, "any.test.", RecordType::TXT)
+            .await
+            .metadata
+            .response_code,
+        ResponseCode::Refused
+    );
     assert_eq!(
         resolve(&server, "shop.test.", RecordType::A)
             .await

@@ -2,6 +2,7 @@
 //! domain has a target of its own, as is the default.
 
 use dps_domain::Timestamp;
+use dps_lab::dns::{Fault, Kind};
 use dps_lab::postgres::Postgres;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
@@ -140,6 +141,37 @@ async fn an_apex_that_is_sold_goes_to_the_tenant_of_its_buyer() {
         assert_eq!(active["status"], "Active", "{active}");
     })
     .await;
+}
+
+/// Without an answer, a forgotten claim of another tenant could be passed over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_that_never_answers_txt_keeps_its_name_waiting_until_it_answers() {
+    let settings = json!({ "Dns": { "Timeout": "1s" } });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let host = "shop.mute.test";
+    world
+        .zone
+        .set_fault_of_kind(Kind::Txt, Some(Fault::Unanswered));
+    let id = world.add(host).await;
+    let reported = world.wait_for_code(&id, "DNS_TIMEOUT").await;
+    assert_eq!(reported["status"], "PendingDns", "{reported}");
+    assert!(reported["nextAttemptAt"].is_string(), "{reported}");
+    assert!(reported["ownershipVerification"].is_null(), "{reported}");
+    let sentence = reported["lastErrorMessage"].as_str().unwrap();
+    for part in [
+        "The DNS servers of mute.test do not answer the query for TXT records of _dps-challenge.shop.mute.test",
+        "make these servers answer this query too, even if no such record exists",
+    ] {
+        assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+    }
+    checked_again(&world, &id).await;
+    assert_eq!(world.pebble.orders_for(host), 0);
+
+    // There is no such record: the answer alone is enough, and nobody requests a retry.
+    world.zone.set_fault_of_kind(Kind::Txt, None);
+    let active = world.wait_for_status(&id, "Active").await;
+    assert!(active["lastErrorCode"].is_null(), "{active}");
+    world.visit(host).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
