@@ -19,6 +19,7 @@ mod crowds;
 mod demo;
 mod famine;
 mod fleet;
+mod hairpin;
 mod http_probe;
 mod limits;
 mod mistakes;

@@ -80,6 +80,8 @@ pub(crate) struct Options {
     /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki
     /// init`, beside the token.
     pub(crate) mutual_tls: bool,
+    /// The network namespace of the service, as a file; `None` for that of the test.
+    pub(crate) service_namespace: Option<&'static str>,
     /// Called with the home and the CA's directory URL before a process of ours starts.
     pub(crate) prepare: Option<Prepare>,
 }
@@ -99,6 +101,7 @@ impl Default for Options {
             more_edges: 0,
             discovery: false,
             mutual_tls: false,
+            service_namespace: None,
             prepare: None,
         }
     }
@@ -289,7 +292,10 @@ impl World {
             let home = home.path().join(format!("edge-{}", number + 2));
             more_edges.push(MoreEdge::start(&home, at, entry.address(), pki.as_deref()).await);
         }
-        let mut service = start("run");
+        let mut service = match options.service_namespace {
+            None => start("run"),
+            Some(namespace) => dps::start_in_namespace(home.path(), namespace),
+        };
         wait_until_started(&mut service).await;
         let [stranger, unanswering] = others;
         Self {

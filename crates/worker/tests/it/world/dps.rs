@@ -61,6 +61,13 @@ pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process
     )
 }
 
+/// Starts `dps run` in this network namespace.
+pub(super) fn start_in_namespace(home: &Path, namespace: &str) -> Process {
+    let namespace = format!("--net={namespace}");
+    let wrapper = [namespace.as_str(), env!("CARGO_BIN_EXE_dps")];
+    launch(home, ("run", "run.log"), ("nsenter", &wrapper), &[])
+}
+
 /// `program` with its arguments runs the role, in the end.
 fn launch(
     home: &Path,
