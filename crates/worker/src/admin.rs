@@ -7,6 +7,7 @@
 mod auth;
 mod domains;
 mod edges;
+mod explain;
 mod fleet;
 mod limits;
 mod params;
@@ -157,6 +158,7 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(fleet::list))
         .routes(routes!(fleet::count))
         .routes(routes!(fleet::show))
+        .routes(routes!(explain::explain))
         .routes(routes!(fleet::survey))
         .routes(routes!(edges::list))
         .routes(routes!(limits::list))

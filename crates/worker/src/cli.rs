@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod domains;
 pub mod edges;
+pub mod explain;
 pub mod filter;
 pub mod fleet;
 pub mod limits;
@@ -82,6 +83,16 @@ pub enum Command {
     /// List, count and show domains, retry a step, renew a certificate
     #[command(subcommand)]
     Domains(Domains),
+    /// Explain from what is stored where a domain stands, who must act, and what is next
+    ///
+    /// Nothing is queried: it says what was observed, and when.
+    Explain {
+        /// The hostname
+        host: String,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the fleet in numbers: what needs attention, domains by status, and causes of failures
     ///
     /// Changes are since the counts of a day ago, which the service keeps for each hour of 30 days.
@@ -372,6 +383,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "migrate",
             "backup",
             "domains",
+            "explain",
             "fleet",
             "edges",
             "removals",

@@ -62,6 +62,16 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             .await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Explain { host, json } => {
+            let settings = load(path)?;
+            let (policy, host) = (settings.policy(), hostname(&host)?);
+            let how = (SystemClock.now(), json);
+            with_store(&settings, async |store| {
+                cli::explain::print(store, &settings, &policy, &host, how).await
+            })
+            .await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Fleet { json } => {
             let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
             with_store(&load(path)?, act).await?;

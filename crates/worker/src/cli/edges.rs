@@ -37,7 +37,11 @@ fn is_configured(name: &str, configured: &HAProxyAgent) -> bool {
 }
 
 /// The state of an edge, in a word and a note.
-fn state_of(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'static str, String) {
+pub fn state_of(
+    edge: &KnownEdge,
+    configured: &HAProxyAgent,
+    now: Timestamp,
+) -> (&'static str, String) {
     let problem = || edge.problem.clone().unwrap_or_default();
     let reachability = edge.reachability;
     if has_left(edge, configured, now) {

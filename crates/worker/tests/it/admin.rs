@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql_database};
 
 const HOST: &str = "shop.bakery.test";
-const VIEWER: &str = "token-of-the-viewer";
-const OPERATOR: &str = "token-of-the-operator";
+pub(crate) const VIEWER: &str = "token-of-the-viewer";
+pub(crate) const OPERATOR: &str = "token-of-the-operator";
 const ADMIN: &str = "token-of-the-admin";
 
 /// A file that only its owner can read.
@@ -23,7 +23,7 @@ fn write_private(path: &Path, text: &str) {
 }
 
 /// A world with the admin API and a token of each role, and the API's address.
-async fn world(options: Options) -> (World, Api) {
+pub(crate) async fn world(options: Options) -> (World, Api) {
     let at = SocketAddr::from(([127, 0, 0, 1], dps_lab::free_port().unwrap()));
     let files = tempfile::tempdir().unwrap();
     let token = |name: &str, role: &str, text: &str| {
@@ -42,7 +42,7 @@ async fn world(options: Options) -> (World, Api) {
     (world, Api { at, files, client })
 }
 
-struct Api {
+pub(crate) struct Api {
     at: SocketAddr,
     files: tempfile::TempDir,
     client: reqwest::Client,
@@ -79,11 +79,11 @@ impl Api {
         (status, response.json().await.unwrap())
     }
 
-    async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         self.call((Method::GET, path), token, None).await
     }
 
-    async fn post(&self, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
         self.call((Method::POST, path), token, Some(body)).await
     }
 }

@@ -17,6 +17,7 @@ mod command_line;
 mod crashes;
 mod crowds;
 mod demo;
+mod explain;
 mod famine;
 mod fleet;
 mod hairpin;

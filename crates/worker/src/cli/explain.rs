@@ -1,0 +1,146 @@
+//! `dps explain`: where a domain stands, for people and programs.
+
+use anyhow::Context as _;
+use dps_admin_api::Explanation;
+use dps_application::Policy;
+use dps_application::ports::CertificateStore;
+use dps_domain::{Hostname, Timestamp};
+use serde_json::json;
+
+use super::output::{OutputError, outln};
+use crate::config::Settings;
+use crate::documents::explanation;
+
+/// Prints where a domain stands, from what is stored.
+pub async fn print(
+    store: &dyn CertificateStore,
+    settings: &Settings,
+    policy: &Policy,
+    hostname: &Hostname,
+    (now, as_json): (Timestamp, bool),
+) -> anyhow::Result<()> {
+    let found = explanation(store, (settings, policy), hostname, now).await?;
+    let found = found.with_context(|| {
+        format!(
+            "the service does not know the domain {hostname}; domains are created in the Cabinet"
+        )
+    })?;
+    if as_json {
+        outln!("{:#}", json!(found))?;
+        return Ok(());
+    }
+    Ok(show(&found)?)
+}
+
+fn show(found: &Explanation) -> Result<(), OutputError> {
+    outln!("{} ({})", found.hostname.to_unicode(), found.hostname)?;
+    let since = found
+        .status_since
+        .map_or_else(String::new, |since| format!(" since {since}"));
+    outln!("  {}{since} ({})", found.status, found.phase)?;
+    outln!("  {}", found.summary)?;
+    show_failure(found)?;
+    outln!("\nNext")?;
+    match found.next.at {
+        Some(at) => outln!("  {}, at {at}", found.next.summary)?,
+        None => outln!("  {}", found.next.summary)?,
+    }
+    if let Some(lease) = &found.lease {
+        let by = lease.last_replica.as_deref();
+        outln!(
+            "  a process works on it until {}; {} acted last",
+            lease.until,
+            by.unwrap_or("none")
+        )?;
+    }
+    show_evidence(found)?;
+    show_ca(found)?;
+    show_edges(found)
+}
+
+fn show_failure(found: &Explanation) -> Result<(), OutputError> {
+    outln!("\nWho must act")?;
+    outln!("  {}", found.responsible.as_str())?;
+    let Some(code) = found.code else {
+        return Ok(());
+    };
+    outln!("\nThe customer reads ({code})")?;
+    outln!("  {}", found.message.as_deref().unwrap_or_default())?;
+    if let Some(remedy) = &found.remedy {
+        outln!("\nWhat you can do")?;
+        outln!("  {remedy}")?;
+    }
+    Ok(())
+}
+
+fn show_evidence(found: &Explanation) -> Result<(), OutputError> {
+    let evidence = &found.evidence;
+    if let Some(at) = evidence.dns_at {
+        outln!("\nDNS, at {at}")?;
+        for seen in &evidence.dns {
+            let chain: String = seen.chain.iter().map(|name| format!("{name} → ")).collect();
+            let kind = seen.kind.as_str();
+            outln!("  {} ({kind}): {chain}{}", seen.server, seen.answer)?;
+        }
+    }
+    if let Some(at) = evidence.probes_at {
+        outln!("\nHTTP probe, at {at}")?;
+        for seen in &evidence.probes {
+            outln!("  {}: {}", seen.address, seen.answer)?;
+        }
+    }
+    if let (Some(at), Some(words)) = (evidence.ca_at, &evidence.ca_words) {
+        outln!("\nThe CA said, at {at}")?;
+        outln!("  {words}")?;
+    }
+    Ok(())
+}
+
+fn show_ca(found: &Explanation) -> Result<(), OutputError> {
+    let delaying = found.limits.iter().filter(|limit| limit.until.is_some());
+    for (index, limit) in delaying.enumerate() {
+        if index == 0 {
+            outln!("\nLimits that delay the next order")?;
+        }
+        let of = limit.name.as_deref().unwrap_or("the account");
+        if let Some(until) = limit.until {
+            outln!("  {} of {of}, until {until}", limit.limit)?;
+        }
+    }
+    if !found.orders.is_empty() {
+        outln!("\nOrders")?;
+    }
+    for order in &found.orders {
+        let state = if order.is_open { "open" } else { "closed" };
+        outln!("  {} ({state}, placed at {})", order.url, order.placed_at)?;
+    }
+    if let Some(certificate) = &found.certificate {
+        outln!("\nCertificate")?;
+        outln!("  {}", certificate.fingerprint)?;
+        outln!("  ends at {}", certificate.not_after)?;
+        if let Some(at) = certificate.renew_at {
+            outln!("  renews at {at}")?;
+        }
+    }
+    Ok(())
+}
+
+fn show_edges(found: &Explanation) -> Result<(), OutputError> {
+    if found.edges.is_empty() {
+        return Ok(());
+    }
+    outln!("\nEdges")?;
+    for edge in &found.edges {
+        let presents = match (&edge.presented, edge.is_wanted) {
+            (None, true) => "presents no certificate, as it should".to_owned(),
+            (None, false) => "was never seen to present a certificate".to_owned(),
+            (Some(_), true) => "presents this certificate".to_owned(),
+            (Some(other), false) => format!("presents another certificate, {other}"),
+        };
+        let since = edge
+            .since
+            .map_or_else(String::new, |since| format!(" since {since}"));
+        outln!("  {} ({}): {presents}{since}", edge.edge, edge.state)?;
+    }
+    Ok(())
+}
