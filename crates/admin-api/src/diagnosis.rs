@@ -54,6 +54,6 @@ pub struct DiagnosisRow {
     pub details: Value,
     /// Time for the check, in milliseconds.
     pub took_ms: u64,
-    /// What the operator can do; absent if nothing is to be done.
+    /// The operator's remedy; absent if nothing is to be done.
     pub remedy: Option<String>,
 }

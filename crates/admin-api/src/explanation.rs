@@ -43,7 +43,7 @@ pub struct Explanation {
     pub code: Option<FailureCode>,
     /// The sentence about it that the customer reads; absent without a failure.
     pub message: Option<String>,
-    /// What the operator can do about it; absent without a failure.
+    /// The operator's remedy; absent without a failure.
     pub remedy: Option<String>,
     /// The next step of the service.
     pub next: NextStep,

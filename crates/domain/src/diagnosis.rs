@@ -119,7 +119,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The weight of a failure. One that nobody must act on ends by itself.
+    /// The weight of a failure. If nobody must act on it, it ends by itself.
     pub fn of(failure: &Failure) -> Self {
         match failure.actor() {
             Actor::Customer | Actor::Operator => Self::Error,

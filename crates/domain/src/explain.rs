@@ -110,7 +110,7 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
         Issuance::Finalizing { .. } => "has a validated order for which the CA issues",
         Issuance::Deploying { .. } => "has a new certificate that goes to the edges",
     };
-    let standing = match &record.phase {
+    let sentence = match &record.phase {
         Phase::Onboarding(issuance) => format!("It {} for its first certificate.", run(issuance)),
         Phase::Live {
             not_after,
@@ -144,19 +144,19 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
         Phase::Leaving => "It is being removed from every edge.".to_owned(),
         Phase::Gone => "It was removed; the record stays for the quarantine.".to_owned(),
     };
-    let standing = match record.phase.dns() {
+    let sentence = match record.phase.dns() {
         Some(DnsState::MovedAway { since }) => {
-            format!("{standing} Its name has pointed elsewhere since {since}.")
+            format!("{sentence} Its name has pointed elsewhere since {since}.")
         }
         Some(DnsState::SeenElsewhere { since, .. }) => {
-            format!("{standing} Its name was first seen elsewhere at {since}.")
+            format!("{sentence} Its name was first seen elsewhere at {since}.")
         }
-        Some(DnsState::Here) | None => standing,
+        Some(DnsState::Here) | None => sentence,
     };
     match record.order_gate.holds_back(now) {
-        Some(HeldBack::PausedByCa) => format!("{standing} The CA paused the name."),
-        Some(HeldBack::Until(until)) => format!("{standing} No order is placed before {until}."),
-        None => standing,
+        Some(HeldBack::PausedByCa) => format!("{sentence} The CA paused the name."),
+        Some(HeldBack::Until(until)) => format!("{sentence} No order is placed before {until}."),
+        None => sentence,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The certificate that an order replaces, by the CA's name for it (RFC 9773 §5), and the limits
-//! that the CA does not count for the order.
+//! The certificate that an order replaces (RFC 9773 §5), and the limits that the CA does not count
+//! for the order.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! Reads from the store where a domain stands. What it means is decided in
-//! [`dps_domain::explain`].
+//! Reads from the store where a domain stands. [`dps_domain::explain`] says what that means.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ const LINES: u32 = 50;
 
 /// A domain with what the store holds about it.
 #[derive(Debug)]
-pub struct Standing {
+pub struct StoredDetails {
     /// Its record.
     pub record: DomainRecord,
     /// The sentence about the last failure that the customer reads; `None` without a failure.
@@ -60,7 +59,7 @@ pub struct OrderLimit {
 pub struct EdgePresentation {
     /// The edge.
     pub edge: KnownEdge,
-    /// What it presented; `None` if it was never seen to present a certificate.
+    /// The certificate that it presented; `None` if it was never seen to present one.
     pub deployment: Option<Deployment>,
     /// The fingerprint of that certificate; `None` without one, or if it is pruned.
     pub fingerprint: Option<String>,
@@ -73,7 +72,7 @@ pub async fn read(
     ca: OrderLimits<'_>,
     hostname: &Hostname,
     now: Timestamp,
-) -> Result<Option<Standing>, StoreError> {
+) -> Result<Option<StoredDetails>, StoreError> {
     let Some(record) = store.domain_by_hostname(hostname).await? else {
         return Ok(None);
     };
@@ -83,7 +82,7 @@ pub async fn read(
         Some(id) => store.certificate(id).await?,
         None => None,
     };
-    Ok(Some(Standing {
+    Ok(Some(StoredDetails {
         message: last_sentence(&record, policy, &events),
         evidence: evidence(&events),
         limits: order_limits(store, ca, &record, now).await?,

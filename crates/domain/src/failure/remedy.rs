@@ -13,7 +13,7 @@ const ON_REQUEST: &str = "Then retry the domain with `dps domains retry`.";
 pub const NOTHING_SENT: &str = "nothing was sent";
 
 impl Failure {
-    /// What the operator can do, in one or two sentences. For a fault of the platform it names the
+    /// The operator's remedy, in one or two sentences. For a fault of the platform it names the
     /// detail that the customer's sentence leaves out.
     pub fn remedy(&self) -> String {
         match self {
