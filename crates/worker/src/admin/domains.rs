@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Acted, Action};
 use dps_application::operator;
+use dps_domain::Hostname;
 use dps_domain::record::DomainRecord;
 use dps_domain::record::operator::Requester;
 
@@ -29,11 +30,22 @@ pub(super) async fn retry(
     PathHost(host): PathHost,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
+    let reason = action.reason.as_deref();
+    Ok(Json(retry_domain(&app, &caller, &host, reason).await?))
+}
+
+/// Makes the next step due, on behalf of a caller of the API or of a page.
+pub(super) async fn retry_domain(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+    reason: Option<&str>,
+) -> Result<Acted, Refusal> {
     let who = caller.in_history();
-    let by = requester(&who, &action)?;
-    let record = operator::retry(app.store.as_ref(), by, app.now(), &host).await?;
+    let by = requester(&who, reason)?;
+    let record = operator::retry(app.store.as_ref(), by, app.now(), host).await?;
     tracing::info!(domain.hostname = %host, by = %who, "admin.retry_requested");
-    Ok(Json(acted(&record)))
+    Ok(acted(&record))
 }
 
 /// Begins the renewal of a live domain now.
@@ -50,15 +62,26 @@ pub(super) async fn renew(
     PathHost(host): PathHost,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let who = caller.in_history();
-    let by = requester(&who, &action)?;
-    let record = operator::renew(app.store.as_ref(), by, app.now(), &host).await?;
-    tracing::info!(domain.hostname = %host, by = %who, "admin.renewal_requested");
-    Ok(Json(acted(&record)))
+    let reason = action.reason.as_deref();
+    Ok(Json(renew_domain(&app, &caller, &host, reason).await?))
 }
 
-fn requester<'a>(who: &'a str, action: &'a Action) -> Result<Requester<'a>, Refusal> {
-    let reason = checked_reason(action.reason.as_deref())?;
+/// Makes the renewal due, on behalf of a caller of the API or of a page.
+pub(super) async fn renew_domain(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+    reason: Option<&str>,
+) -> Result<Acted, Refusal> {
+    let who = caller.in_history();
+    let by = requester(&who, reason)?;
+    let record = operator::renew(app.store.as_ref(), by, app.now(), host).await?;
+    tracing::info!(domain.hostname = %host, by = %who, "admin.renewal_requested");
+    Ok(acted(&record))
+}
+
+fn requester<'a>(who: &'a str, reason: Option<&'a str>) -> Result<Requester<'a>, Refusal> {
+    let reason = checked_reason(reason)?;
     Ok(Requester { who, reason })
 }
 

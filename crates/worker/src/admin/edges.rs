@@ -38,6 +38,15 @@ pub(super) async fn approve(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<ApproveRequest>,
 ) -> Result<Json<Approved>, Refusal> {
+    Ok(Json(approve_edge(&app, &caller, &request).await?))
+}
+
+/// Approves an edge, on behalf of a caller of the API or of a page.
+pub(super) async fn approve_edge(
+    app: &App,
+    caller: &Caller,
+    request: &ApproveRequest,
+) -> Result<Approved, Refusal> {
     let reason = checked_reason(request.reason.as_deref())?;
     let name = request.name.trim_end_matches('/').to_owned();
     let known = app.store.edges().await?;
@@ -56,5 +65,5 @@ pub(super) async fn approve(
             now
         }
     };
-    Ok(Json(Approved { name, approved_at }))
+    Ok(Approved { name, approved_at })
 }

@@ -180,6 +180,22 @@ pub async fn all(
     Ok(edges)
 }
 
+/// Every edge with its state in a word. Unlike [`all`], it counts no certificate.
+pub async fn states(
+    store: &dyn CertificateStore,
+    configured: &HAProxyAgent,
+    now: Timestamp,
+) -> Result<Vec<(KnownEdge, &'static str)>, StoreError> {
+    let edges = store.edges().await?.into_iter();
+    let state = |edge: &KnownEdge| state_of(edge, configured, now).0;
+    Ok(edges
+        .map(|edge| {
+            let state = state(&edge);
+            (edge, state)
+        })
+        .collect())
+}
+
 fn wire(edge: KnownEdge, presents: u64, state: &str) -> Edge {
     let compared = edge.compared;
     Edge {

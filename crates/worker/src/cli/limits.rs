@@ -4,7 +4,8 @@
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_admin_api::Limit;
-use dps_application::operator::limits::{Lifted, LimitState, lift, show};
+use dps_application::operator;
+use dps_application::operator::limits::{Headroom, Lifted, LimitState, LimitsPage, lift, show};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::StoreError;
 use dps_domain::limits::LimitKind;
@@ -101,7 +102,29 @@ pub async fn all(
     Ok(states.into_iter().map(wire).collect())
 }
 
-fn wire(state: LimitState) -> Limit {
+/// The limits of the account and the address, used or not.
+pub async fn of_account(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+) -> Result<Vec<Headroom>, StoreError> {
+    let limits = ca.effective_limits();
+    operator::limits::of_account(store, (ca.directory_url.as_str(), &limits), now).await
+}
+
+/// The limits of names and tenants that are used in part or waited for, after a place.
+pub async fn of_names(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+    after: &str,
+) -> Result<LimitsPage, StoreError> {
+    let limits = ca.effective_limits();
+    operator::limits::of_names(store, (ca.directory_url.as_str(), &limits), now, after).await
+}
+
+/// A bucket as programs read it.
+pub fn wire(state: LimitState) -> Limit {
     Limit {
         limit: state.kind.as_str().to_owned(),
         left: left(&state),

@@ -14,10 +14,10 @@ use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql_database};
 const HOST: &str = "shop.bakery.test";
 pub(crate) const VIEWER: &str = "token-of-the-viewer";
 pub(crate) const OPERATOR: &str = "token-of-the-operator";
-const ADMIN: &str = "token-of-the-admin";
+pub(crate) const ADMIN: &str = "token-of-the-admin";
 
 /// A file that only its owner can read.
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -43,9 +43,9 @@ pub(crate) async fn world(options: Options) -> (World, Api) {
 }
 
 pub(crate) struct Api {
-    at: SocketAddr,
-    files: tempfile::TempDir,
-    client: reqwest::Client,
+    pub(crate) at: SocketAddr,
+    pub(crate) files: tempfile::TempDir,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Api {
