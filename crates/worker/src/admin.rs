@@ -1,9 +1,10 @@
 //! The admin API and the dashboard: a listener of its own, for the operator's people and programs.
 //!
 //! Every call needs a bearer token of section `Admin`, whose role decides what is allowed. A call
-//! that acts on a domain is in its history, with the name of the token's holder. Errors are problem
-//! documents (RFC 9457). Every request is bounded in size and time.
+//! that acts is recorded with the name of the token's holder, and one on a domain also in its
+//! history. Errors are problem documents (RFC 9457). Every request is bounded in size and time.
 
+mod activity;
 mod auth;
 mod domains;
 mod edges;
@@ -171,12 +172,14 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(fleet::survey))
         .routes(routes!(edges::list))
         .routes(routes!(limits::list))
+        .routes(routes!(activity::list))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(domains::retry))
         .routes(routes!(domains::renew))
+        .routes(routes!(domains::recheck))
         .routes(routes!(limits::lift))
 }
 
@@ -216,7 +219,7 @@ pub fn openapi_document() -> OpenApi {
     document.info.description = Some(
         "For the operator's people and programs. Every call needs a bearer token of the section Admin of the settings. \
          The role of the token is Viewer, Operator or Admin; each allows the calls of the roles before it. A call that \
-         acts on a domain is kept in its history, with the name of the token's holder. Every refusal is a problem \
+         acts is recorded with the name of the token's holder, and one on a domain also in its history. Every refusal is a problem \
          document (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );

@@ -1,8 +1,9 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
+use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
 use dps_domain::fleet::DomainFilter;
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Endpoint, Limit, LimitKind};
-use dps_domain::record::operator::limit_lifted;
+use dps_domain::record::operator::{Requester, limit_lifted};
 use dps_domain::{Failure, FailureCode, Timestamp};
 
 use super::OperatorError;
@@ -147,12 +148,14 @@ fn state_of(
 ///
 /// The CA may think otherwise. Then it refuses the next request, and the wait that it names is kept
 /// as before.
-pub async fn lift(
+pub async fn lift<'a>(
     store: &dyn CertificateStore,
-    (who, now): (&str, Timestamp),
+    (by, now): (impl Into<Requester<'a>>, Timestamp),
     directory_url: &str,
     (kind, subject): (LimitKind, Option<&str>),
 ) -> Result<Lifted, OperatorError> {
+    let by = by.into();
+    let who = by.who;
     let mut buckets = Vec::new();
     for_each_bucket(store, directory_url, |key, found, of, _| {
         if found == kind && subject.is_none_or(|subject| of == Some(subject)) {
@@ -160,6 +163,11 @@ pub async fn lift(
         }
     })
     .await?;
+    // A transaction for each bucket follows. Recorded before, so that a crash hides none of them.
+    let of = subject.map_or_else(|| kind.to_string(), |subject| format!("{kind} {subject}"));
+    let action = OperatorAction::new(by, now, ActionKind::LimitLift, ActionScope::Limit, &of);
+    let action = action.of_many(buckets.len() as u64);
+    store.action_insert(&action).await?;
     for key in &buckets {
         store.ledger_lift(key).await?;
         tracing::warn!(bucket = %key, replica = who, "limit.lifted");

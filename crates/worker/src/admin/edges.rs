@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{ApproveRequest, Approved, Edges};
+use dps_application::operator;
 
 use super::App;
 use super::auth::Caller;
@@ -60,8 +61,10 @@ pub(super) async fn approve_edge(
         Some(at) => at,
         None => {
             let now = app.now();
-            app.store.edge_approve(&name, now).await?;
-            tracing::info!(edge = name, by = %caller.in_history(), reason, "admin.edge_approved");
+            let who = caller.in_history();
+            let by = caller.requester(&who, reason);
+            operator::edges::approve(app.store.as_ref(), by, now, &name).await?;
+            tracing::info!(edge = name, by = %who, reason, "admin.edge_approved");
             now
         }
     };

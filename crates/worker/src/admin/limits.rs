@@ -51,7 +51,7 @@ pub(super) async fn lift_limit(
     let directory_url = app.settings.lets_encrypt.directory_url.as_str();
     let lifted = operator::limits::lift(
         app.store.as_ref(),
-        (&who, app.now()),
+        (caller.requester(&who, reason), app.now()),
         directory_url,
         (kind, subject.as_deref()),
     )

@@ -13,8 +13,9 @@ use dps_domain::text::shown;
 use dps_domain::{Hostname, Timestamp};
 use serde_json::json;
 
+use super::act::Author;
 use super::output::outln;
-use crate::config::{LetsEncrypt, Replica};
+use crate::config::LetsEncrypt;
 
 /// Prints every limit of the configured CA that is used in part or waited for.
 pub async fn print(
@@ -64,7 +65,7 @@ pub async fn print(
 pub async fn lift_by_name(
     store: &dyn CertificateStore,
     ca: &LetsEncrypt,
-    now: Timestamp,
+    (author, now): (&Author, Timestamp),
     limit: &str,
     name: Option<&str>,
 ) -> anyhow::Result<()> {
@@ -73,7 +74,7 @@ pub async fn lift_by_name(
     let directory_url = ca.directory_url.as_str();
     let Lifted { buckets, woken } = lift(
         store,
-        (&Replica::operator(), now),
+        (author.requester(), now),
         directory_url,
         (kind, subject),
     )
