@@ -19,6 +19,9 @@ const CAA_IDENTITY: &str = "caaIdentity";
 /// The field of a history line with the name of the zone's DNS provider.
 const DNS_PROVIDER: &str = "dnsProvider";
 
+/// The words between a sentence and the name of the provider whose instructions it refers to.
+const AT_PROVIDER: &str = " How to do this at ";
+
 /// The data that an instruction to a customer needs besides the record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Instruction {
@@ -88,12 +91,31 @@ pub fn sentence(failure: &Failure, record: &DomainRecord, instruction: &Instruct
         proof: record.ownership.required(),
     });
     match instruction.dns_provider {
-        Some(provider) if failure.names_a_record() => format!(
-            "{message} How to do this at {}: {}",
-            provider.name, provider.instructions
-        ),
+        Some(provider) if failure.names_a_record() => with_provider(&message, provider),
         _ => message,
     }
+}
+
+/// A sentence with a reference to the instructions of a provider.
+fn with_provider(message: &str, provider: &DnsProvider) -> String {
+    format!(
+        "{message}{AT_PROVIDER}{}: {}",
+        provider.name, provider.instructions
+    )
+}
+
+/// A sentence without the reference to the instructions of a provider, and that provider.
+pub fn split_provider(sentence: &str) -> (&str, Option<&'static DnsProvider>) {
+    let known = sentence
+        .rsplit_once(AT_PROVIDER)
+        .and_then(|(message, reference)| {
+            let (name, address) = reference.split_once(": ")?;
+            let provider = DnsProvider::by_name(name)?;
+            (provider.instructions == address).then_some((message, provider))
+        });
+    known.map_or((sentence, None), |(message, provider)| {
+        (message, Some(provider))
+    })
 }
 
 /// The sentence about a record's last failure, as the customer read it; `None` without a failure.
@@ -112,4 +134,20 @@ fn noted_addresses(event: &DomainEvent) -> Option<Vec<IpAddr>> {
     let noted = event.detail.get(EDGE_ADDRESSES)?;
     let addresses: Vec<IpAddr> = serde_json::from_value(Value::clone(noted)).ok()?;
     (!addresses.is_empty()).then_some(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_split_off_only_where_it_is_one_of_ours() {
+        let message = "shop.example.com does not exist in DNS. How to do this at home: see below";
+        let gandi = DnsProvider::by_name("Gandi").unwrap();
+        let whole = with_provider(message, gandi);
+        assert_eq!(split_provider(&whole), (message, Some(gandi)));
+        let forged = whole.replace("https://", "https://evil.example/");
+        assert_eq!(split_provider(&forged), (forged.as_str(), None));
+        assert_eq!(split_provider(message), (message, None));
+    }
 }
