@@ -1,9 +1,9 @@
 //! A real Chromium that shows pages to tests, driven over W3C `WebDriver` and the `DevTools`
 //! protocol.
 //!
-//! The client is ours, because tests need a dozen commands. The usual client, `thirtyfour`, turns
-//! on `serde_json/preserve_order`, which Cargo then applies to all crates that are built with it:
-//! tests would see another order of JSON members than the released programs write.
+//! The client is ours, because tests need a dozen commands. The usual one, `thirtyfour`, turns on
+//! `serde_json/preserve_order`, which Cargo then applies to all crates that are built with it.
+//! Tests would see another order of JSON members than the released programs write.
 
 mod driver;
 mod page;

@@ -94,6 +94,8 @@ fn capabilities(home: &Path, options: BrowserOptions) -> Result<Value, LabError>
     let mut arguments = vec![
         "--headless=new".to_owned(),
         "--no-proxy-server".to_owned(),
+        // The width of a page does not depend on its height.
+        "--hide-scrollbars".to_owned(),
         // Containers have a small one.
         "--disable-dev-shm-usage".to_owned(),
         // The browser ends with its driver, however that ends.
