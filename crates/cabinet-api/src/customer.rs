@@ -34,4 +34,9 @@ pub struct CustomerView {
         example = "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
     )]
     pub instruction: String,
+    /// Signed link to the page that shows the customer what to do; absent if the platform has no
+    /// such page. Until it expires, its holder sees this domain and can request checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2048)]
+    pub setup_url: Option<String>,
 }

@@ -9,6 +9,7 @@ mod internal;
 mod params;
 mod refusals;
 mod reply;
+mod setup;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::Ports;
 use crate::names::NamePolicy;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError};
+use crate::setup::SetupPage;
 use crate::store::Store;
 
 /// Timeout of a call, without the wait that it requested.
@@ -51,6 +53,8 @@ pub(crate) struct AppConfig {
     allow_contested_claims: bool,
     max_creations_per_tenant_per_day: u32,
     max_retries_per_tenant_per_day: u32,
+    /// The page for customers; `None` if it is off.
+    setup: Option<SetupPage>,
     draining: CancellationToken,
 }
 
@@ -76,6 +80,7 @@ impl AppConfig {
             allow_contested_claims: settings.allow_contested_claims,
             max_creations_per_tenant_per_day: settings.max_creations_per_tenant_per_day,
             max_retries_per_tenant_per_day: settings.max_retries_per_tenant_per_day,
+            setup: settings.setup_page.checked()?.map(SetupPage::new),
             draining,
         })
     }
@@ -116,6 +121,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::from(public)
         .merge(internal)
         .merge(customer)
+        .merge(setup::routes(&app))
         .fallback(async || Refusal::new(ProblemCode::NotFound, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Refusal::new(

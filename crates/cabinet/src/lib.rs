@@ -15,6 +15,8 @@
 //! twice only if it changed. Lists are ordered by the position at creation, the change feed by that
 //! of the last change. Reports of the service do not move a domain in the feed, since the service
 //! knows them. Removed domains leave lists and feed after a time, by `pruning`.
+//!
+//! `setup` is the page on which a customer reads what to do, behind a signed link.
 
 mod cursor;
 mod error;
@@ -26,6 +28,7 @@ mod refusal;
 mod rules;
 mod server;
 mod settings;
+mod setup;
 mod store;
 mod target;
 
@@ -33,4 +36,4 @@ pub use error::CabinetError;
 pub use http::openapi_document;
 pub use ports::Ports;
 pub use server::{Bound, bind, bind_with};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, SetupPageSettings};

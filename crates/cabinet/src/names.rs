@@ -128,6 +128,11 @@ impl NamePolicy {
         )))
     }
 
+    /// The addresses that customers enter for names that cannot have a CNAME.
+    pub(crate) fn edge_addresses(&self) -> &[IpAddr] {
+        &self.edge_addresses
+    }
+
     /// The exact record that the customer creates, and the record that proves ownership if one is
     /// wanted.
     pub(crate) fn instruction(&self, domain: &CustomDomain) -> String {

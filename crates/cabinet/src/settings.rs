@@ -1,5 +1,7 @@
 //! The section `Cabinet` of the settings.
 
+mod setup_page;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,9 @@ use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError, TOKEN_RULE};
 use serde::{Deserialize, Serialize};
 
 use crate::names::NamePolicy;
+
+pub(crate) use setup_page::CheckedSetupPage;
+pub use setup_page::SetupPageSettings;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
@@ -73,6 +78,8 @@ pub struct Settings {
     pub max_retries_per_tenant_per_day: u32,
     /// How long a removed domain stays readable after its last report; from 30 days to 10 years.
     pub removed_retention: HumanDuration,
+    /// The page on which a customer reads what to do.
+    pub setup_page: SetupPageSettings,
 }
 
 impl Default for Settings {
@@ -98,6 +105,7 @@ impl Default for Settings {
             max_creations_per_tenant_per_day: 200,
             max_retries_per_tenant_per_day: 300,
             removed_retention: HumanDuration::from_secs(90 * DAY),
+            setup_page: SetupPageSettings::default(),
         }
     }
 }
@@ -148,6 +156,17 @@ pub enum SettingsError {
     /// Removed domains would vanish too early or practically never.
     #[error("Cabinet:RemovedRetention {0}")]
     RemovedRetention(#[from] OutOfBounds),
+    /// A setting of the setup page cannot be used.
+    #[error("Cabinet:SetupPage:{name} {fault}")]
+    SetupPage {
+        /// The setting.
+        name: &'static str,
+        /// Its fault, with the remedy.
+        fault: &'static str,
+    },
+    /// Links to the setup page would expire too early or practically never.
+    #[error("Cabinet:SetupPage:LinkLifetime {0}")]
+    SetupLinkLifetime(OutOfBounds),
     /// A token cannot be read.
     #[error("cannot read Cabinet:{name}")]
     Token {
@@ -178,8 +197,10 @@ impl Settings {
         let same_token = self.different_tokens().err();
         let targets = self.own_targets().err();
         let retention = self.removed_retention().err();
+        let setup_page = self.setup_page.checked().err();
         let findings = names.into_iter().chain(targets).chain(database);
         let findings = findings.chain(exposure).chain(same_token).chain(retention);
+        let findings = findings.chain(setup_page);
         findings.chain(tokens.into_iter().flatten()).collect()
     }
 

@@ -20,7 +20,7 @@ use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;
 use crate::rules::{self, NewClaim, Quota, Record};
-use crate::store::{Change, Decide, Filter, Inserted, Update};
+use crate::store::{Change, Decide, Filter, Inserted, StoreError, Update};
 use crate::target::{TargetSeed, label};
 
 /// Creates a custom domain.
@@ -194,7 +194,7 @@ pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Respon
 pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let now = app.config.ports.now();
     let decide = Box::new(move |record: &Record| Ok(rules::remove(record, now)));
-    change(&app, id, Change::Removal, decide).await
+    accepted(&app, change(&app, id, Change::Removal, decide).await?)
 }
 
 /// Restarts the checks of a domain immediately.
@@ -207,10 +207,15 @@ pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Res
         RetryRefusals,
     ))]
 pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+    accepted(&app, request_retry(&app, id).await?)
+}
+
+/// Requests a check of a domain now, if it may be requested.
+pub(super) async fn request_retry(app: &Arc<App>, id: DomainId) -> Result<Update, StoreError> {
     let (now, min_interval) = (app.config.ports.now(), app.config.retry_min_interval);
     let decide = Box::new(move |record: &Record| rules::retry(record, now, min_interval));
     let retries = Quota::retries(app.config.max_retries_per_tenant_per_day, now);
-    change(&app, id, Change::Retry(retries), decide).await
+    change(app, id, Change::Retry(retries), decide).await
 }
 
 async fn change(
@@ -218,14 +223,20 @@ async fn change(
     id: DomainId,
     change: Change,
     decide: Decide,
-) -> Result<Response, Refusal> {
-    match app.store.update(id, change, decide).await? {
-        Update::Changed(record) => {
-            wake(app);
-            tracing::info!(domain.id = %id, status = record.domain.status, "domain.changed_by_customer");
+) -> Result<Update, StoreError> {
+    let update = app.store.update(id, change, decide).await?;
+    if let Update::Changed(record) = &update {
+        wake(app);
+        tracing::info!(domain.id = %id, status = record.domain.status, "domain.changed_by_customer");
+    }
+    Ok(update)
+}
+
+fn accepted(app: &App, update: Update) -> Result<Response, Refusal> {
+    match update {
+        Update::Changed(record) | Update::Unchanged(record) => {
             Ok(reply::view(app, StatusCode::ACCEPTED, record.domain))
         }
-        Update::Unchanged(record) => Ok(reply::view(app, StatusCode::ACCEPTED, record.domain)),
         Update::Refused(refusal) => Err(refusal),
         Update::Missing => Err(no_such_domain()),
     }

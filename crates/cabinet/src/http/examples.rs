@@ -41,6 +41,10 @@ pub(super) fn view() -> CustomerView {
         instruction:
             "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
                 .to_owned(),
+        setup_url: Some(format!(
+            "https://setup.platform.example/setup/{}?sig=AAAAAGtJ0gB",
+            domain().id
+        )),
     }
 }
 

@@ -24,8 +24,11 @@ pub(super) fn view(app: &App, status: StatusCode, domain: CustomDomain) -> Respo
 
 /// Adds the customer's next action to a domain.
 pub(super) fn customer_view(app: &App, domain: CustomDomain) -> CustomerView {
+    let now = app.config.ports.now();
+    let setup = app.config.setup.as_ref();
     CustomerView {
         instruction: app.config.names.instruction(&domain),
+        setup_url: setup.map(|page| page.link(domain.id, now)),
         domain,
     }
 }

@@ -11,4 +11,5 @@ mod lists;
 mod quotas;
 mod reports;
 mod server;
+mod setup;
 mod world;

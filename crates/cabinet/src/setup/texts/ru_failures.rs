@@ -1,0 +1,266 @@
+//! The sentences about failures in Russian, made of the fields that a report has.
+//!
+//! The records to create are in the table of the page, so no sentence repeats them.
+
+use std::net::IpAddr;
+
+use dps_domain::Failure;
+use dps_domain::caa::CaaReason;
+use dps_domain::cdn::Cdn;
+
+const FROM_TABLE: &str = "создайте запись из таблицы ниже";
+const PROXY: &str = "Если нужная запись уже есть, отключите для неё прокси (CDN).";
+const AUTOMATIC: &str = "Мы попробуем снова автоматически.";
+const OUR_SIDE: &str = "Задержка на нашей стороне. Вам ничего делать не нужно.";
+
+/// The sentence about a failure of the name `host`.
+pub(super) fn sentence(failure: &Failure, host: &str) -> String {
+    match failure {
+        Failure::NameInvalid { .. } => {
+            format!("Имя {host} нельзя использовать: сертификат на него не выдаётся.")
+        }
+        Failure::NameBlocked { .. } => format!(
+            "{host} нельзя использовать на этой платформе. Если это имя вам нужно, обратитесь в \
+             поддержку."
+        ),
+        Failure::NameAlreadyClaimed { proven } => already_claimed(host, *proven),
+        Failure::TargetNotAllowed { .. } => {
+            "Адрес назначения этого домена задан неверно на нашей стороне. У вас всё в порядке. \
+             Обратитесь в поддержку, чтобы мы его исправили."
+                .to_owned()
+        }
+        Failure::DnsNxdomain {} => {
+            format!("Имени {host} нет в DNS. Чтобы исправить это, {FROM_TABLE}.")
+        }
+        Failure::DnsNoCname {
+            addresses, more, ..
+        } => no_cname(host, addresses, *more),
+        Failure::DnsWrongTarget {
+            chain,
+            addresses,
+            more,
+        } => match chain.last() {
+            Some(end) => format!(
+                "{host} указывает на {end}, а не на нас. Удалите эту запись и {FROM_TABLE}."
+            ),
+            None => elsewhere(host, addresses, *more),
+        },
+        Failure::DnsCnameLoop { chain } => format!(
+            "Записи CNAME для {host} образуют петлю или слишком длинную цепочку: {host} → {}. Чтобы \
+             исправить это, {FROM_TABLE}.",
+            chain.join(" → ")
+        ),
+        Failure::DnsServfail { txt_name, .. } if !txt_name.is_empty() => txt_servers(txt_name),
+        Failure::DnsServfail { .. } => format!(
+            "Серверы DNS отвечают на запрос о {host} ошибкой (SERVFAIL). Попросите вашего \
+             DNS-провайдера проверить зону и её подписи DNSSEC."
+        ),
+        Failure::DnsDnssecBogus { name, .. } => {
+            let name = if name.is_empty() { host } else { name };
+            format!(
+                "Подписи DNSSEC для {name} недействительны. Попросите DNS-провайдера подписать зону \
+                 заново или удалите запись DS у регистратора."
+            )
+        }
+        Failure::DnsTimeout {
+            resolver_outage: true,
+            ..
+        } => format!("Наши серверы DNS сейчас не отвечают. У вас всё в порядке. {AUTOMATIC}"),
+        Failure::DnsTimeout { txt_name, .. } if !txt_name.is_empty() => txt_servers(txt_name),
+        Failure::DnsTimeout { .. } => format!(
+            "Серверы DNS для {host} не отвечают вовремя. Проверьте, что они доступны. Если вы ещё не \
+             сделали этого, {FROM_TABLE}."
+        ),
+        Failure::DnsOwnershipRequired { contested, .. } => ownership(host, *contested),
+        Failure::DnsPropagating { until, .. } => {
+            let end = until.map_or(String::new(), |at| {
+                format!(" Не позднее {at} это закончится.")
+            });
+            format!(
+                "Изменение в DNS ещё распространяется: одни серверы его видят, другие пока нет.{end} \
+                 Ничего делать не нужно, мы проверим {host} снова."
+            )
+        }
+        Failure::DnsStrayAddress { stray, more } => format!(
+            "У {host} есть и чужие адреса: {}. Удалите их: посетители и центр сертификации могут \
+             попасть туда.",
+            list(stray, *more)
+        ),
+        Failure::CdnInFront { cdn, answer, .. } => cdn_in_front(host, cdn, answer.is_some()),
+        Failure::DnsMoved { cause } => format!(
+            "{host} больше не указывает на нас, поэтому новый сертификат получить нельзя. {}",
+            sentence(cause, host)
+        ),
+        Failure::CaaForbids { record, reason, .. } => caa_forbids(host, record, *reason),
+        Failure::CaaLookupFailed { .. } => format!(
+            "Не удалось узнать записи CAA для {host}. Попросите DNS-провайдера исправить зону."
+        ),
+        Failure::HttpRefused { .. }
+        | Failure::HttpTimeout { .. }
+        | Failure::HttpWrongResponder { .. }
+        | Failure::HttpStatus { .. }
+        | Failure::HttpRedirect { .. }
+        | Failure::HttpAddressForbidden { .. } => http(failure, host),
+        Failure::AcmeRateLimited { .. }
+        | Failure::AcmePaused { .. }
+        | Failure::AcmeRejectedIdentifier { .. }
+        | Failure::AcmeValidationFailed { .. }
+        | Failure::AcmeCaUnavailable { .. } => authority(failure, host),
+        Failure::AcmeAccount { .. }
+        | Failure::EdgeUnreachable { .. }
+        | Failure::EdgeRejected { .. }
+        | Failure::EdgeMismatch { .. }
+        | Failure::Internal { .. } => OUR_SIDE.to_owned(),
+    }
+}
+
+fn already_claimed(host: &str, proven: bool) -> String {
+    if proven {
+        return format!(
+            "Другой аккаунт на этой платформе доказал, что {host} принадлежит ему. Если имя ваше, \
+             запустите проверку: вы получите запись, которой сможете это доказать."
+        );
+    }
+    format!(
+        "{host} уже используется другим аккаунтом на этой платформе. Удалите его там или обратитесь \
+         в поддержку."
+    )
+}
+
+fn no_cname(host: &str, addresses: &[IpAddr], more: usize) -> String {
+    if addresses.is_empty() {
+        return format!(
+            "У {host} нет записи, которая указывает на нас. Чтобы исправить это, {FROM_TABLE}."
+        );
+    }
+    elsewhere(host, addresses, more)
+}
+
+fn elsewhere(host: &str, addresses: &[IpAddr], more: usize) -> String {
+    format!(
+        "{host} указывает на {}, а не на нас. Удалите эти записи и {FROM_TABLE}. {PROXY}",
+        list(addresses, more)
+    )
+}
+
+fn txt_servers(name: &str) -> String {
+    format!(
+        "Серверы DNS не отвечают на запрос записей TXT для {name}, хотя на другие отвечают. \
+         Попросите DNS-провайдера, чтобы они отвечали и на него, даже если такой записи нет."
+    )
+}
+
+fn ownership(host: &str, contested: bool) -> String {
+    let why = if contested {
+        format!("На имя {host} претендует или недавно претендовал другой аккаунт платформы.")
+    } else {
+        format!("{host} указывает на нас, но мы пока не знаем, что имя принадлежит вам.")
+    };
+    format!("{why} Чтобы доказать, что оно ваше, создайте запись TXT из таблицы ниже.")
+}
+
+fn cdn_in_front(host: &str, cdn: &str, is_answered: bool) -> String {
+    let how = Cdn::by_name(cdn).map_or(String::new(), |cdn| {
+        format!(" Как это сделать: {}", cdn.instructions)
+    });
+    if is_answered {
+        return format!(
+            "На запросы к http://{host}/.well-known/acme-challenge/ отвечает {cdn}, а не мы. \
+             Настройте {cdn} так, чтобы этот путь передавался нам без изменений, или отключите \
+             прокси.{how}"
+        );
+    }
+    format!(
+        "{host} находится за {cdn}. Отключите прокси для этой записи. Если записи нет, \
+         {FROM_TABLE}.{how}"
+    )
+}
+
+fn caa_forbids(host: &str, record: &str, reason: CaaReason) -> String {
+    match reason {
+        CaaReason::OtherAuthority => format!(
+            "Запись CAA {record} не разрешает нашему центру сертификации выдать сертификат для \
+             {host}. Разрешите его или удалите эту запись; точная запись — в сообщении ниже."
+        ),
+        CaaReason::OtherAccount => format!(
+            "Запись CAA {record} разрешает сертификат для {host} только другой учётной записи. \
+             Исправьте её; точная запись — в сообщении ниже."
+        ),
+        CaaReason::OtherMethod => format!(
+            "Запись CAA {record} разрешает сертификат для {host} только при другом способе \
+             проверки. Исправьте её; точная запись — в сообщении ниже."
+        ),
+        CaaReason::UnknownCriticalTag => format!(
+            "Запись CAA {record} отмечена как обязательная, но центры сертификации её не понимают. \
+             Удалите её, чтобы получить сертификат для {host}."
+        ),
+    }
+}
+
+fn http(failure: &Failure, host: &str) -> String {
+    let fault = match failure {
+        Failure::HttpRefused { address } => {
+            format!("по адресу {address} на порту 80 никто не принимает соединений")
+        }
+        Failure::HttpTimeout { address } => {
+            format!("по адресу {address} на порту 80 нет ответа")
+        }
+        Failure::HttpWrongResponder { address, .. } => {
+            format!("по адресу {address} отвечает другой сервер")
+        }
+        Failure::HttpStatus { address, status } => {
+            format!("по адресу {address} отвечает не наш сервер (код {status})")
+        }
+        Failure::HttpRedirect { address, .. } => {
+            format!("по адресу {address} запросы перенаправляются")
+        }
+        Failure::HttpAddressForbidden { address, .. } => {
+            return format!(
+                "{host} указывает на {address}, до которого нельзя добраться из Интернета. Удалите \
+                 эту запись."
+            );
+        }
+        _ => return OUR_SIDE.to_owned(),
+    };
+    format!(
+        "Запросы к {host} до нас не доходят: {fault}. Направьте имя только на нас и уберите прокси, \
+         CDN или межсетевой экран перед ним."
+    )
+}
+
+fn authority(failure: &Failure, host: &str) -> String {
+    match failure {
+        Failure::AcmeRateLimited { until, .. } => {
+            let when = until.map_or("как только он разрешит".to_owned(), |at| at.to_string());
+            format!(
+                "Центр сертификации ограничивает число сертификатов. Мы продолжим: {when}. Ничего \
+                 делать не нужно."
+            )
+        }
+        Failure::AcmePaused { .. } => format!(
+            "Центр сертификации приостановил выдачу для {host} после многих неудач. Снять паузу \
+             может только оператор платформы."
+        ),
+        Failure::AcmeRejectedIdentifier { .. } => {
+            format!("Центр сертификации не выдаёт сертификатов для {host}.")
+        }
+        Failure::AcmeValidationFailed { .. } if failure.is_about_caa() => format!(
+            "Запись CAA не разрешает нашему центру сертификации выдать сертификат для {host}. Точная \
+             запись — в сообщении ниже."
+        ),
+        Failure::AcmeValidationFailed { .. } => format!(
+            "Центр сертификации не смог проверить {host}. Убедитесь, что имя указывает на нас из \
+             любой сети и что межсетевой экран его не блокирует. {AUTOMATIC}"
+        ),
+        _ => format!("Центр сертификации сейчас недоступен. {AUTOMATIC}"),
+    }
+}
+
+fn list(addresses: &[IpAddr], more: usize) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let shown = texts.join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} и ещё {more}"),
+    }
+}
