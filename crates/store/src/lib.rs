@@ -16,7 +16,6 @@
 //! several that read from the write-ahead log meanwhile.
 
 mod accounts;
-mod actions;
 mod certificates;
 mod connect;
 mod cursors;

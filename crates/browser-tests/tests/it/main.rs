@@ -4,3 +4,4 @@
 
 mod checks;
 mod harness;
+mod setup_page;

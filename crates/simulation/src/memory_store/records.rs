@@ -124,9 +124,6 @@ impl State {
             return false;
         }
         self.accompany(write, content);
-        if let Some(action) = &write.action {
-            self.record(action);
-        }
         true
     }
 
