@@ -4,6 +4,7 @@
 //! and a field that is `null` has no value. Readers ignore fields that they do not know.
 
 mod action;
+mod activity;
 mod counts;
 mod diagnosis;
 mod domain;
@@ -12,6 +13,7 @@ mod explanation;
 mod limit;
 
 pub use action::{Acted, Action};
+pub use activity::{Activities, Activity};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
 pub use diagnosis::{Diagnosis, DiagnosisRow};
 pub use domain::{Claim, Domain, DomainDetail, Domains, EdgeDeployment, HistoryLine, Renewal};

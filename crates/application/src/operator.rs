@@ -1,5 +1,6 @@
 //! An operator's requests for one domain, beside the Cabinet.
 
+pub mod edges;
 pub mod explain;
 pub mod fleet;
 pub mod limits;
@@ -21,8 +22,8 @@ pub enum OperatorError {
     /// No record holds the name.
     #[error("no domain {0} is known here; the Cabinet adds domains")]
     Unknown(Hostname),
-    /// Only a live domain can be renewed.
-    #[error("{hostname} is {phase}: only a live domain can be renewed")]
+    /// Only a live domain can be renewed or checked again.
+    #[error("{hostname} is {phase}: only a live domain can be renewed or checked again")]
     NotLive {
         /// The name.
         hostname: Hostname,
@@ -68,6 +69,18 @@ pub async fn retry<'a>(
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let change = |record: &DomainRecord| record::operator::retry(record, now, by);
+    write(store, hostname, change).await
+}
+
+/// Makes the check of a live domain due now: whether its DNS and CAA records are still right.
+pub async fn recheck<'a>(
+    store: &dyn CertificateStore,
+    by: impl Into<Requester<'a>>,
+    now: Timestamp,
+    hostname: &Hostname,
+) -> Result<DomainRecord, OperatorError> {
+    let by = by.into();
+    let change = |record: &DomainRecord| record::operator::recheck(record, now, by);
     write(store, hostname, change).await
 }
 

@@ -68,6 +68,8 @@ kinds! {
     RetryByOperator => "retry.by_operator",
     /// An operator requested a renewal.
     RenewalRequested => "renewal.requested",
+    /// An operator requested a check of a live domain.
+    RecheckRequested => "recheck.requested",
     /// An operator lifted a wait for one of the CA's limits.
     LimitLifted => "limit.lifted",
     /// The DNS check passed.

@@ -100,6 +100,10 @@ id! {
     OrderId
 }
 id! {
+    /// An operator's action that was recorded.
+    ActionId
+}
+id! {
     /// Proof of holding a lease: only the holder of the current token may complete the record.
     LeaseToken
 }

@@ -7,6 +7,7 @@
 //! for a customer is one code of the closed catalogue in [`failure`]. Nothing here does I/O, reads
 //! a clock or draws a random number.
 
+pub mod action;
 pub mod address;
 pub mod backoff;
 pub mod bounds;
@@ -49,7 +50,7 @@ pub use event_kind::EventKind;
 pub use failure::{Actor, Failure, FailureCode};
 pub use fleet::DomainState;
 pub use hostname::{Hostname, HostnameError};
-pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};
+pub use ids::{ActionId, CertificateId, DomainId, LeaseToken, OrderId};
 pub use name_rules::{NameRules, NameSuffix};
 pub use order_gate::OrderGate;
 pub use ownership::Ownership;

@@ -20,6 +20,7 @@ pub mod settle;
 pub(crate) mod test_record;
 mod waits;
 
+use crate::action::OperatorAction;
 use crate::lane::{Lane, LaneInputs};
 use crate::limits::Entry;
 use crate::renewal::info::RenewalInfo;
@@ -178,6 +179,8 @@ pub struct RecordWrite {
     /// The renewal information of the served certificate; `None` leaves it as it is. It is deleted
     /// with a record that is leaving.
     pub renewal_info: Option<RenewalInfo>,
+    /// The operator's action that the write is. Kept by a write from outside a lease alone.
+    pub action: Option<Box<OperatorAction>>,
 }
 
 impl RecordWrite {
@@ -189,6 +192,7 @@ impl RecordWrite {
             event: None,
             ledger: Vec::new(),
             renewal_info: None,
+            action: None,
         }
     }
 

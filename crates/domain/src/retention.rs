@@ -19,6 +19,9 @@ const SLOT: Duration = DAY.saturating_mul(30);
 /// Time for which the fleet's counts of an hour are kept.
 const FLEET_COUNTS: Duration = DAY.saturating_mul(30);
 
+/// Time for which an operator's actions are kept: more than a year, for its review.
+const ACTIONS: Duration = DAY.saturating_mul(400);
+
 /// Lines of history that a renewal without a fault adds, and the recheck before it.
 const LINES_PER_RENEWAL: u64 = 7;
 
@@ -52,12 +55,14 @@ pub enum Prunable {
     Order,
     /// Counts of the fleet, by their hour.
     FleetCount,
+    /// Actions of operators, by age.
+    Action,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -69,6 +74,7 @@ impl Prunable {
         Self::Certificate,
         Self::Order,
         Self::FleetCount,
+        Self::Action,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -85,6 +91,7 @@ impl Prunable {
             Self::Certificate => "certificate",
             Self::Order => "order",
             Self::FleetCount => "fleet_count",
+            Self::Action => "action",
         }
     }
 }
@@ -133,6 +140,7 @@ impl Retention {
             Prunable::SupersededKey => now - self.rollback,
             Prunable::Slot => now - SLOT,
             Prunable::FleetCount => now - FLEET_COUNTS,
+            Prunable::Action => now - ACTIONS,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,
             Prunable::Bucket | Prunable::EndedKey | Prunable::Certificate => now,
         }

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
+use aws_lc_rs::hmac;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 
@@ -21,17 +22,40 @@ impl BearerToken {
     /// Whether a request with these headers shows it: `Authorization: Bearer <token>`, the scheme
     /// in any case.
     pub fn is_in(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get(AUTHORIZATION)
-            .map(HeaderValue::as_bytes)
-            .and_then(|value| value.split_at_checked("Bearer ".len()))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
-            .is_some_and(|(_, shown)| self.is(shown.trim_ascii()))
+        shown_in(headers).is_some_and(|shown| self.is(shown))
     }
 
-    fn is(&self, shown: &[u8]) -> bool {
+    /// Whether this text is the token.
+    pub(crate) fn is(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(self.0.as_ref(), digest(&SHA256, shown).as_ref()).is_ok()
     }
+
+    /// The seal of a message (HMAC with SHA-256), under a key that only holders of the token have.
+    pub(crate) fn seal(&self, message: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.sealing_key(), message)
+    }
+
+    /// Whether this is the seal of the message.
+    pub(crate) fn has_sealed(&self, message: &[u8], seal: &[u8]) -> bool {
+        hmac::verify(&self.sealing_key(), message, seal).is_ok()
+    }
+
+    fn sealing_key(&self) -> hmac::Key {
+        // The token itself is never a key, so a seal says nothing of other uses of it.
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_ref());
+        let key = hmac::sign(&key, b"dps: key of seals, version 1");
+        hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+    }
+}
+
+/// The text that a request with these headers shows as its token.
+pub(crate) fn shown_in(headers: &HeaderMap) -> Option<&[u8]> {
+    headers
+        .get(AUTHORIZATION)
+        .map(HeaderValue::as_bytes)
+        .and_then(|value| value.split_at_checked("Bearer ".len()))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
+        .map(|(_, shown)| shown.trim_ascii())
 }
 
 #[cfg(test)]
@@ -73,5 +97,16 @@ mod tests {
     fn the_token_itself_is_not_kept() {
         let shown = format!("{:?}", BearerToken::new(&Secret::from("s3cret")));
         assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn a_seal_is_of_one_message_and_one_token() {
+        let [mine, other] = ["s3cret", "0ther"].map(|text| BearerToken::new(&Secret::from(text)));
+        let seal = mine.seal(b"message");
+        assert!(mine.has_sealed(b"message", seal.as_ref()));
+        assert!(!mine.has_sealed(b"massage", seal.as_ref()));
+        assert!(!mine.has_sealed(b"message", &seal.as_ref()[1..]));
+        assert!(!mine.has_sealed(b"message", b""));
+        assert!(!other.has_sealed(b"message", seal.as_ref()));
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 
+use crate::bearer_token::shown_in;
 use crate::http_server::{ClientAddress, ClientConnection, Peer};
 use crate::log_throttle::{LogThrottle, lock};
 use crate::{BearerToken, Secret};
@@ -78,12 +79,13 @@ impl<H: Clone> TokenGuard<H> {
     /// The holder of the token that a request with these headers and extensions shows. Returns late
     /// if it shows none that is wanted.
     pub async fn holder(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<H> {
-        let holder = {
-            let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-            let mut tokens = tokens.iter();
-            let shown = tokens.find(|(token, _)| token.is_in(headers));
-            shown.map(|(_, holder)| holder.clone())
-        };
+        self.holder_of(shown_in(headers), extensions).await
+    }
+
+    /// The holder of a token that came otherwise than in a header. Returns late if it is not one
+    /// that is wanted.
+    pub async fn holder_of(&self, shown: Option<&[u8]>, extensions: &Extensions) -> Option<H> {
+        let holder = shown.and_then(|shown| self.find(|token, _| token.is(shown)));
         if holder.is_some() {
             return holder;
         }
@@ -97,6 +99,31 @@ impl<H: Clone> TokenGuard<H> {
             None => tokio::time::sleep(delay).await,
         }
         None
+    }
+
+    /// Seals a message with the token of the first holder for whom `is_wanted` holds. Every process
+    /// with the same token makes and accepts the same seal. `None` without such a holder.
+    pub fn seal(&self, is_wanted: impl Fn(&H) -> bool, message: &[u8]) -> Option<Vec<u8>> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let (token, _) = tokens.iter().find(|(_, holder)| is_wanted(holder))?;
+        Some(token.seal(message).as_ref().to_vec())
+    }
+
+    /// The holder for whom `is_wanted` holds, if the seal of the message is by its present token.
+    pub fn sealed_by(
+        &self,
+        is_wanted: impl Fn(&H) -> bool,
+        message: &[u8],
+        seal: &[u8],
+    ) -> Option<H> {
+        self.find(|token, holder| is_wanted(holder) && token.has_sealed(message, seal))
+    }
+
+    fn find(&self, is_wanted: impl Fn(&BearerToken, &H) -> bool) -> Option<H> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = tokens.iter();
+        let found = tokens.find(|(token, holder)| is_wanted(token, holder));
+        found.map(|(_, holder)| holder.clone())
     }
 
     /// Wrong tokens so far.
@@ -241,5 +268,23 @@ mod tests {
         guard.replace([(&third, "ann"), (&second, "bob")]);
         assert_eq!(holder(&first).await, None);
         assert_eq!(holder(&third).await, Some("ann"));
+    }
+
+    #[test]
+    fn a_seal_ends_with_the_token_of_its_holder() {
+        let [first, second] = ["first-token-00000", "second-token-0000"].map(Secret::from);
+        let guard = TokenGuard::of_holders("test", [(&first, "ann"), (&second, "bob")]);
+        let is_ann = |holder: &&str| *holder == "ann";
+        let seal = guard.seal(is_ann, b"message").unwrap();
+        assert_eq!(guard.sealed_by(is_ann, b"message", &seal), Some("ann"));
+        assert_eq!(guard.sealed_by(is_ann, b"other", &seal), None);
+        let is_bob = |holder: &&str| *holder == "bob";
+        assert_eq!(guard.sealed_by(is_bob, b"message", &seal), None);
+        assert_eq!(guard.seal(|holder| *holder == "eve", b"message"), None);
+        // Another process with the same token accepts the seal; after a new token nobody does.
+        let replica = TokenGuard::of_holders("test", [(&first, "ann")]);
+        assert_eq!(replica.sealed_by(is_ann, b"message", &seal), Some("ann"));
+        replica.replace([(&second, "ann")]);
+        assert_eq!(replica.sealed_by(is_ann, b"message", &seal), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use dps_chart::{Line, Page, Panel, Scale};
 use dps_domain::lane::Lane;
 
-use crate::chart::{Line, Page, Panel, Scale};
 use crate::observe::Sample;
 use crate::outcome::{Outcome, grouped};
 

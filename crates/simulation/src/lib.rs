@@ -8,7 +8,6 @@
 //!
 //! [`MemoryStore`]: memory_store::MemoryStore
 
-pub mod chart;
 pub mod draw;
 pub mod drill;
 pub mod memory_store;

@@ -5,6 +5,7 @@
 //! one store by cloning it. An operation is as atomic as a transaction: it holds one lock from
 //! beginning to end, and never across an await.
 
+mod actions;
 mod certificates;
 mod count;
 mod crowds;
@@ -30,9 +31,10 @@ use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::store::{
     Deployment, NewCertificate, StoreError, StoredAccount, StoredOrder,
 };
+use dps_domain::action::OperatorAction;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
-use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+use dps_domain::{ActionId, CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
@@ -101,6 +103,7 @@ struct State {
     fleet_view: fleet_view::Counts,
     /// Deployments of each domain. None are kept of [`Content::Slim`].
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
+    actions: BTreeMap<ActionId, OperatorAction>,
     tokens_drawn: u128,
     due: prune::Due,
 }

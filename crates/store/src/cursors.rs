@@ -2,7 +2,7 @@
 
 use dps_application::ports::store::StoreError;
 
-use crate::sql::{Database, Sql, args, statements};
+use crate::sql::{Database, Session, Sql, args, statements};
 
 /// The row that [`ping`] writes.
 const PING: &str = "store.ping";
@@ -34,11 +34,21 @@ pub(crate) async fn advance(
     to: &str,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("move a cursor").await?;
+    let moved = advance_in_tx(&mut session, name, from, to).await?;
+    session.commit().await?;
+    Ok(moved)
+}
+
+pub(crate) async fn advance_in_tx(
+    session: &mut Session,
+    name: &str,
+    from: Option<&str>,
+    to: &str,
+) -> Result<bool, StoreError> {
     let moved = match from {
         Some(from) => session.execute(ADVANCE, args![name, from, to]).await?,
         None => session.execute(BEGIN, args![name, to]).await?,
     };
-    session.commit().await?;
     Ok(moved == 1)
 }
 

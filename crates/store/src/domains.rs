@@ -8,10 +8,11 @@ pub(crate) mod put_off;
 pub(crate) mod row;
 
 use dps_application::ports::store::{Claimants, DomainRecord, RecordWrite, StoreError};
-use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
+use dps_domain::{ActionId, DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use self::accompany::accompany_in_tx;
 use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args};
+use crate::actions;
 use crate::json::to_json;
 use crate::sql::{Database, Sql, args, statements};
 
@@ -111,6 +112,7 @@ pub(crate) async fn by_hostname(
 pub(crate) async fn update(
     database: &Database,
     write: &RecordWrite,
+    action_id: ActionId,
     rules: Rules,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
@@ -131,6 +133,9 @@ pub(crate) async fn update(
     // A step may be under way and take a token while the statement waits for the row.
     let may_hold_tokens = true;
     accompany_in_tx(&mut session, write, may_hold_tokens, rules).await?;
+    if let Some(action) = &write.action {
+        actions::insert_in_tx(&mut session, action_id, action).await?;
+    }
     session.commit().await?;
     Ok(true)
 }

@@ -8,10 +8,12 @@ use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_application::ports::store::DeploymentStore;
 use dps_application::ports::store::{Deployed, Deployment, Desired, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
+use dps_domain::action::OperatorAction;
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
 use dps_domain::{DomainId, Hostname, Timestamp};
 
+use crate::actions;
 use crate::connect::Store;
 use crate::orders;
 use crate::sql::{Row, Session, Sql, args, readable, statements};
@@ -184,9 +186,13 @@ impl FleetStore for Store {
         session.commit().await
     }
 
-    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    async fn edge_approve(&self, name: &str, action: &OperatorAction) -> Result<bool, StoreError> {
         let mut session = self.database.write("approve an edge").await?;
-        let known = session.execute(APPROVE, args![name, now]).await? > 0;
+        let known = session.execute(APPROVE, args![name, action.at]).await? > 0;
+        if known {
+            let id = self.new_action_id(action.at);
+            actions::insert_in_tx(&mut session, id, action).await?;
+        }
         session.commit().await?;
         Ok(known)
     }

@@ -16,6 +16,7 @@
 //! several that read from the write-ahead log meanwhile.
 
 mod accounts;
+mod actions;
 mod certificates;
 mod connect;
 mod cursors;

@@ -69,7 +69,8 @@ impl RecordStore for Store {
     }
 
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {
-        domains::update(&self.database, &write, self.rules().await?).await
+        let action_id = self.new_action_id(write.record().updated_at);
+        domains::update(&self.database, &write, action_id, self.rules().await?).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use dps_application::ports::store::{PruneBatch, PruneStore, Pruned, StoreError};
 use dps_domain::retention::{Prunable, Retention};
-use dps_domain::{Phase, Timestamp};
+use dps_domain::{ActionId, Phase, Timestamp};
 
 use crate::connect::Store;
 use crate::json::to_json;
@@ -122,6 +122,12 @@ statements! {
         "FOR UPDATE",
         ")"
     );
+    ACTIONS = skipping_locked!(
+        "DELETE FROM operator_actions WHERE id IN (\
+         SELECT id FROM operator_actions WHERE id < $1 ORDER BY id LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
 }
 
 #[async_trait]
@@ -141,6 +147,11 @@ impl PruneStore for Store {
             Prunable::Certificate => (CERTIFICATES, args![until, batch.limit]),
             Prunable::Order => (ORDERS, args![until, batch.limit]),
             Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
+            Prunable::Action => {
+                // Identifiers are in the order of time.
+                let first = ActionId::new(until, [0; 10]).to_string();
+                (ACTIONS, args![first, batch.limit])
+            }
         };
         let rows = execute(&self.database, sql, args).await?;
         // All that can go are at the head of their index, so a full batch is followed by another.

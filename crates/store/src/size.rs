@@ -55,6 +55,8 @@ tables! {
     EDGES "edges",
     FLEET_COUNTS "fleet_counts",
     INSTALLATION "installation",
+    PAUSES "issuance_pauses",
+    ACTIONS "operator_actions",
     OUTBOX "outbox",
     BUCKETS "rate_limit_buckets",
     SLOTS "rate_limit_slots",

@@ -12,13 +12,14 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
-    accounts, certificates, cursors, domains, events, fleet, fleet_view, installation, ledger,
-    lock, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
+    accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, installation,
+    ledger, lock, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
         ("accounts", accounts::ALL),
+        ("actions", actions::ALL),
         ("renewal_info", renewal_info::ALL),
         ("certificates", certificates::ALL),
         ("lock", lock::ALL),
@@ -162,7 +163,7 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 13] = [
+const FILL: [&str; 14] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -195,10 +196,12 @@ const FILL: [&str; 13] = [
     "INSERT INTO edge_deployments (domain_id, edge, certificate_id, deployed_at) SELECT id, 'edge', '', 0 FROM custom_domains",
     "INSERT INTO fleet_counts (hour, counted_at, status, actor, failure_code, domains) \
      SELECT next_attempt_at, 0, status, actor, failure_code, 1 FROM custom_domains",
+    "INSERT INTO operator_actions (id, at, who, source, role, kind, scope, subject, before, after) \
+     SELECT id, 0, '', '', '', '', '', '', '', '' FROM custom_domains",
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "custom_domains",
     "outbox",
     "domain_events",
@@ -211,10 +214,12 @@ const TABLES: [&str; 12] = [
     "domain_names",
     "domain_states",
     "fleet_counts",
+    "operator_actions",
 ];
 
 /// A part of the name of the index of a table's key, which both databases name themselves.
 const CHALLENGES_KEY: &str = "acme_challenges";
+const ACTIONS_KEY: &str = "operator_actions";
 const FLEET_COUNTS_KEY: &str = "fleet_counts";
 const DOMAIN_NAMES_KEY: &str = "domain_names_pkey";
 const DOMAIN_STATES_KEY: &str = "domain_states_pkey";
@@ -223,7 +228,9 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 28] = [
+const HOT: [(&str, &str, &[&str]); 30] = [
+    ("prune::ACTIONS", ACTIONS_KEY, &["'id-5'", "10"]),
+    ("actions::NEWEST", ACTIONS_KEY, &["'id-5'", "10"]),
     ("prune::FLEET_COUNTS", FLEET_COUNTS_KEY, &["50", "10"]),
     ("prune::SLOTS", "rate_limit_slots_at", &["50", "10"]),
     (
@@ -520,7 +527,8 @@ async fn hot_statements_read_an_index_range_on_postgresql() {
         let rows = pool.fetch_all(explain).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         let by_index = |line: &String| {
-            line.contains(index) && (line.contains("Scan using") || line.contains("Bitmap"))
+            let scans = ["Scan using", "Scan Backward using", "Bitmap"];
+            line.contains(index) && scans.iter().any(|scan| line.contains(scan))
         };
         assert!(plan.iter().any(by_index), "{name}: {plan:#?}");
         // The fleet is a few rows.

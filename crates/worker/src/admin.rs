@@ -1,15 +1,17 @@
-//! The admin API: a listener of its own, for the operator's people and programs.
+//! The admin API and the dashboard: a listener of its own, for the operator's people and programs.
 //!
 //! Every call needs a bearer token of section `Admin`, whose role decides what is allowed. A call
-//! that acts on a domain is in its history, with the name of the token's holder. Errors are problem
-//! documents (RFC 9457). Every request is bounded in size and time.
+//! that acts is recorded with the name of the token's holder, and one on a domain also in its
+//! history. Errors are problem documents (RFC 9457). Every request is bounded in size and time.
 
+mod activity;
 mod auth;
 mod domains;
 mod edges;
 mod explain;
 mod fleet;
 mod limits;
+mod pages;
 mod params;
 mod problem;
 mod tokens;
@@ -62,6 +64,8 @@ pub(crate) struct App {
     store: Arc<dyn CertificateStore>,
     clock: Arc<dyn Clock>,
     guard: TokenGuard<Caller>,
+    /// Whether callers come by TLS.
+    is_encrypted: bool,
     /// Permits for calls, which share the connections to the database with the workers.
     calls: Semaphore,
 }
@@ -106,6 +110,7 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
             store: Arc::clone(&service.store),
             clock: Arc::clone(&service.clock),
             guard,
+            is_encrypted: tls.is_some(),
             calls: Semaphore::new(MAX_CALLS),
         }),
         tokens,
@@ -145,11 +150,16 @@ fn router(app: Arc<App>) -> Router {
         .merge(guarded(operator_routes(), AdminRole::Operator))
         .merge(guarded(admin_routes(), AdminRole::Admin))
         .merge(Router::from(public_routes()))
+        .merge(pages::routes(&app))
         .fallback(async || Refusal::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(answer_in_time))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            pages::for_browsers,
+        ))
         .with_state(app)
 }
 
@@ -162,12 +172,14 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(fleet::survey))
         .routes(routes!(edges::list))
         .routes(routes!(limits::list))
+        .routes(routes!(activity::list))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(domains::retry))
         .routes(routes!(domains::renew))
+        .routes(routes!(domains::recheck))
         .routes(routes!(limits::lift))
 }
 
@@ -207,7 +219,7 @@ pub fn openapi_document() -> OpenApi {
     document.info.description = Some(
         "For the operator's people and programs. Every call needs a bearer token of the section Admin of the settings. \
          The role of the token is Viewer, Operator or Admin; each allows the calls of the roles before it. A call that \
-         acts on a domain is kept in its history, with the name of the token's holder. Every refusal is a problem \
+         acts is recorded with the name of the token's holder, and one on a domain also in its history. Every refusal is a problem \
          document (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );

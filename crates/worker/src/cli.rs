@@ -1,5 +1,7 @@
 //! The command line of `dps`: its commands, options and help texts. The modules below run them.
 
+pub mod act;
+pub mod activity;
 pub mod backup;
 pub mod config;
 pub mod domains;
@@ -19,6 +21,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use dps_domain::ActionId;
+
+use self::act::Why;
 use self::filter::FilterArgs;
 use self::fleet::By;
 use crate::config::Role;
@@ -80,7 +85,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         pg_dump: Option<PathBuf>,
     },
-    /// List, count and show domains, retry a step, renew a certificate
+    /// List, count and show domains, retry a step, renew a certificate, check a live domain
     #[command(subcommand)]
     Domains(Domains),
     /// Explain from what is stored where a domain stands, who must act, and what is next
@@ -117,6 +122,20 @@ pub enum Command {
     /// Show the remaining limits of the CA, or lift a wait
     #[command(subcommand)]
     Limits(Limits),
+    /// List the actions of operators, the newest first: who did what, when and why
+    ///
+    /// Actions of the command line and of the admin API are kept for 400 days.
+    Activity {
+        /// Continue after the last action of an earlier list
+        #[arg(long, value_name = "ID")]
+        before: Option<ActionId>,
+        /// Largest number of actions
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Print JSON, an action on each line, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Show how large the CertificateStore is, and how large it will be in a year
     #[command(subcommand)]
     Store(Storage),
@@ -219,16 +238,30 @@ pub enum Domains {
     Retry {
         /// The hostname
         host: String,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
     },
     /// Renew a domain's certificate now, regardless of its age
     Renew {
         /// The hostname
         host: String,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Check now whether the DNS and CAA records of a live domain are still right
+    Recheck {
+        /// The hostname
+        host: String,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
     },
 }
 
 /// `dps removals …`.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Removals {
     /// Show the number of today's removals, and whether further ones are approved
     Show,
@@ -236,7 +269,11 @@ pub enum Removals {
     ///
     /// The service holds back more removals than a day usually brings, because a fault of the
     /// Cabinet may have caused them. Check the Cabinet first.
-    Approve,
+    Approve {
+        /// The reason
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 /// `dps edges …`.
@@ -246,6 +283,9 @@ pub enum Edges {
     Approve {
         /// The edge's URL, as `dps edges` prints it
         url: String,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -267,6 +307,9 @@ pub enum Limits {
         limit: String,
         /// Only for this name; for all names if absent
         name: Option<String>,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
     },
 }
 
@@ -287,7 +330,7 @@ pub enum Storage {
 }
 
 /// `dps keys …`.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Keys {
     /// List the identifiers of the key-encryption keys, the current one first
     List,
@@ -296,7 +339,11 @@ pub enum Keys {
     /// A service knows only the keys that it started with. Therefore put the new key before the old
     /// one, restart every service, rotate, and then remove the old key. A service that was not
     /// restarted cannot open the rotated keys, and retries until it is restarted.
-    Rotate,
+    Rotate {
+        /// The reason
+        #[command(flatten)]
+        why: Why,
+    },
 }
 
 /// `dps config …`.
@@ -388,6 +435,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "edges",
             "removals",
             "limits",
+            "activity",
             "store",
             "keys",
             "pki",

@@ -8,19 +8,22 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dps_application::ports::Clock as _;
 use dps_application::ports::fleet::KnownEdge;
-use dps_application::{operator, rotation};
+use dps_application::ports::store::ActionStore as _;
+use dps_application::rotation;
 use dps_database::PostgresPrograms;
 use dps_domain::Hostname;
+use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::act::{self, Author, Deed};
 use crate::cli::output::outln;
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, config, domains,
-    edges, fleet, limits, removals, store_size,
+    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, activity, config,
+    domains, edges, fleet, limits, removals, store_size,
 };
-use crate::config::{Finding, Replica, Role, Settings};
+use crate::config::{Finding, Role, Settings};
 use crate::http::Readiness;
 use crate::service::Front;
 use crate::system::SystemClock;
@@ -81,8 +84,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let settings = load(path)?;
             with_store(&settings, async |store| match &command {
                 None => edges::list(store, &settings.haproxy_agent, SystemClock.now(), json).await,
-                Some(Edges::Approve { url }) => {
-                    edges::approve(store, &settings.haproxy_agent, url, SystemClock.now()).await
+                Some(Edges::Approve { url, why }) => {
+                    let (agents, now) = (&settings.haproxy_agent, SystemClock.now());
+                    let author = Author::of_command(why.clone());
+                    edges::approve(store, agents, url, &author, now).await
                 }
             })
             .await?;
@@ -92,7 +97,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let now = SystemClock.now();
             let act = async |store: &Store| match command {
                 Removals::Show => removals::show(store, now).await,
-                Removals::Approve => removals::approve(store, now).await,
+                Removals::Approve { why } => {
+                    removals::approve(store, &Author::of_command(why), now).await
+                }
             };
             with_store(&load(path)?, act).await?;
             Ok(ExitCode::SUCCESS)
@@ -101,6 +108,15 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let settings = load(path)?;
             let act = async |store: &Store| print_limits(store, &settings, command).await;
             with_store(&settings, act).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Activity {
+            before,
+            limit,
+            json,
+        } => {
+            let act = async |store: &Store| activity::list(store, before, limit, json).await;
+            with_store(&load(path)?, act).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Store(Storage::Size { json }) => {
@@ -282,24 +298,17 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
             };
             domains::show(store, policy, &hostname(&host)?, &options, has_left).await?;
         }
-        Domains::Retry { host } => {
-            let record =
-                operator::retry(store, Replica::operator().as_str(), now, &hostname(&host)?)
-                    .await?;
-            outln!(
-                "{}: the next step is due now ({}).",
-                record.hostname,
-                record.phase.name()
-            )?;
+        Domains::Retry { host, why } => {
+            let author = Author::of_command(why);
+            act::on_domain(store, Deed::Retry, &author, now, &hostname(&host)?).await?;
         }
-        Domains::Renew { host } => {
-            let record =
-                operator::renew(store, Replica::operator().as_str(), now, &hostname(&host)?)
-                    .await?;
-            outln!(
-                "{}: the renewal is due now; the current certificate is served until then.",
-                record.hostname
-            )?;
+        Domains::Renew { host, why } => {
+            let author = Author::of_command(why);
+            act::on_domain(store, Deed::Renew, &author, now, &hostname(&host)?).await?;
+        }
+        Domains::Recheck { host, why } => {
+            let author = Author::of_command(why);
+            act::on_domain(store, Deed::Recheck, &author, now, &hostname(&host)?).await?;
         }
     }
     Ok(())
@@ -309,8 +318,9 @@ async fn print_limits(store: &Store, settings: &Settings, command: Limits) -> an
     let (ca, now) = (&settings.lets_encrypt, SystemClock.now());
     match command {
         Limits::Show { json } => limits::print(store, ca, now, json).await,
-        Limits::Lift { limit, name } => {
-            limits::lift_by_name(store, ca, now, &limit, name.as_deref()).await
+        Limits::Lift { limit, name, why } => {
+            let author = (&Author::of_command(why), now);
+            limits::lift_by_name(store, ca, author, &limit, name.as_deref()).await
         }
     }
 }
@@ -328,8 +338,16 @@ async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
                 outln!("{id}{}", if index == 0 { "  (current)" } else { "" })?;
             }
         }
-        Keys::Rotate => {
-            let rotate = async |store: &Store| Ok(rotation::rotate(store, &vault).await?);
+        Keys::Rotate { why } => {
+            let author = Author::of_command(why);
+            let rotate = async |store: &Store| {
+                let (kind, scope) = (ActionKind::KeysRotate, ActionScope::All);
+                let by = author.requester();
+                let action = OperatorAction::new(by, SystemClock.now(), kind, scope, "");
+                // Before the first key, since a rotation that stops in the middle is one, too.
+                store.action_insert(&action).await?;
+                Ok(rotation::rotate(store, &vault).await?)
+            };
             let done = with_store(&settings, rotate).await?;
             outln!(
                 "{} private keys were encrypted again; {} already used the current key.",

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
+use dps_domain::record::operator::Requester;
 use dps_domain::{DomainId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -159,21 +161,29 @@ pub(crate) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn approve(
+pub async fn approve<'a>(
     store: &dyn CertificateStore,
+    by: impl Into<Requester<'a>>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
+    let by = by.into();
     let until = now + DAY;
+    let (kind, scope) = (ActionKind::RemovalsApprove, ActionScope::All);
+    let action = OperatorAction::new(by, now, kind, scope, "");
     for _ in 0..TRIES {
         let text = store.cursor(CURSOR).await?;
         let before = Removals::read(text.as_deref());
+        let taken = before.map_or(0, |removals| removals.taken);
         let next = Removals {
             since: before.map_or(now, |removals| removals.since),
-            taken: before.map_or(0, |removals| removals.taken),
+            taken,
             approved_until: Some(until),
         };
         let next = serde_json::json!(next).to_string();
-        if store.cursor_advance(CURSOR, text.as_deref(), &next).await? {
+        let state = format!("{taken} removed today");
+        let action = (action.clone()).changing(&state, &format!("approved until {until}"));
+        let moved = store.cursor_advance_by(CURSOR, text.as_deref(), &next, &action);
+        if moved.await? {
             store.periodic_make_due(TASK, now).await?;
             return Ok(Some(until));
         }

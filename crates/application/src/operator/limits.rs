@@ -1,8 +1,9 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
+use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
 use dps_domain::fleet::DomainFilter;
-use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
-use dps_domain::record::operator::limit_lifted;
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Endpoint, Limit, LimitKind};
+use dps_domain::record::operator::{Requester, limit_lifted};
 use dps_domain::{Failure, FailureCode, Timestamp};
 
 use super::OperatorError;
@@ -30,6 +31,15 @@ pub struct LimitState {
     pub blocked_until: Option<Timestamp>,
 }
 
+/// A limit of the account or the address, with its capacity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headroom {
+    /// The bucket.
+    pub state: LimitState,
+    /// Tokens of a full bucket.
+    pub capacity: u32,
+}
+
 /// The effect of a lift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifted {
@@ -47,14 +57,7 @@ pub async fn show(
 ) -> Result<Vec<LimitState>, StoreError> {
     let mut states = Vec::new();
     for_each_bucket(store, directory_url, |_, kind, subject, bucket| {
-        let limit = limits.get(kind);
-        let state = LimitState {
-            kind,
-            subject: subject.map(str::to_owned),
-            left: bucket.tokens(&limit, now),
-            next_at: bucket.token_at(&limit, now, 1),
-            blocked_until: Some(bucket.blocked_until).filter(|until| *until > now),
-        };
+        let state = state_of(kind, subject, (bucket, &limits.get(kind)), now);
         if state.blocked_until.is_some() || bucket.full_at > now {
             states.push(state);
         }
@@ -63,17 +66,96 @@ pub async fn show(
     Ok(states)
 }
 
+/// The limits of the account and the address at one CA, used or not. Reads few buckets, however
+/// many there are.
+pub async fn of_account(
+    store: &dyn CertificateStore,
+    (directory_url, limits): (&str, &CaLimits),
+    now: Timestamp,
+) -> Result<Vec<Headroom>, StoreError> {
+    let requests = Endpoint::ALL.map(LimitKind::Requests);
+    let kinds = [LimitKind::NewOrders, LimitKind::NewAccounts];
+    let mut headrooms = Vec::new();
+    for kind in kinds.into_iter().chain(requests) {
+        let limit = limits.get(kind);
+        if limit.is_none() {
+            continue;
+        }
+        let key = BucketKey::of_account(kind, directory_url);
+        let bucket = store.ledger_bucket(&key).await?;
+        headrooms.push(Headroom {
+            state: state_of(kind, None, (bucket, &limit), now),
+            capacity: limit.burst,
+        });
+    }
+    Ok(headrooms)
+}
+
+/// A part of the ledger, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitsPage {
+    /// Limits of names and tenants that are not full.
+    pub states: Vec<LimitState>,
+    /// The place at which the list continues; `None` at its end.
+    pub next: Option<String>,
+}
+
+/// The limits of names and tenants that are used in part or waited for, after a place. Reads a
+/// bounded part of the ledger.
+pub async fn of_names(
+    store: &dyn CertificateStore,
+    (directory_url, limits): (&str, &CaLimits),
+    now: Timestamp,
+    after: &str,
+) -> Result<LimitsPage, StoreError> {
+    let buckets = store.ledger_buckets(after, PAGE).await?;
+    let is_full_page = buckets.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let last = buckets.last().map(|(key, _)| key.as_str().to_owned());
+    let mut states = Vec::new();
+    for (key, bucket) in buckets {
+        let Some((kind, of, Some(subject))) = key.parts() else {
+            continue;
+        };
+        let state = state_of(kind, Some(subject), (bucket, &limits.get(kind)), now);
+        let is_used = state.blocked_until.is_some() || bucket.full_at > now;
+        if of == directory_url && is_used {
+            states.push(state);
+        }
+    }
+    Ok(LimitsPage {
+        states,
+        next: last.filter(|_| is_full_page),
+    })
+}
+
+fn state_of(
+    kind: LimitKind,
+    subject: Option<&str>,
+    (bucket, limit): (Bucket, &Limit),
+    now: Timestamp,
+) -> LimitState {
+    LimitState {
+        kind,
+        subject: subject.map(str::to_owned),
+        left: bucket.tokens(limit, now),
+        next_at: bucket.token_at(limit, now, 1),
+        blocked_until: Some(bucket.blocked_until).filter(|until| *until > now),
+    }
+}
+
 /// Empties the buckets of a limit, or that of `subject` alone if one is named, of all that was
 /// counted or blocked. Makes the records due that wait for them.
 ///
 /// The CA may think otherwise. Then it refuses the next request, and the wait that it names is kept
 /// as before.
-pub async fn lift(
+pub async fn lift<'a>(
     store: &dyn CertificateStore,
-    (who, now): (&str, Timestamp),
+    (by, now): (impl Into<Requester<'a>>, Timestamp),
     directory_url: &str,
     (kind, subject): (LimitKind, Option<&str>),
 ) -> Result<Lifted, OperatorError> {
+    let by = by.into();
+    let who = by.who;
     let mut buckets = Vec::new();
     for_each_bucket(store, directory_url, |key, found, of, _| {
         if found == kind && subject.is_none_or(|subject| of == Some(subject)) {
@@ -81,6 +163,11 @@ pub async fn lift(
         }
     })
     .await?;
+    // A transaction for each bucket follows. Recorded before, so that a crash hides none of them.
+    let of = subject.map_or_else(|| kind.to_string(), |subject| format!("{kind} {subject}"));
+    let action = OperatorAction::new(by, now, ActionKind::LimitLift, ActionScope::Limit, &of);
+    let action = action.of_many(buckets.len() as u64);
+    store.action_insert(&action).await?;
     for key in &buckets {
         store.ledger_lift(key).await?;
         tracing::warn!(bucket = %key, replica = who, "limit.lifted");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_domain::Timestamp;
+use dps_domain::action::OperatorAction;
 use dps_domain::reachability::Reachability;
 
 use super::store::StoreError;
@@ -54,8 +55,8 @@ pub trait FleetStore: Send + Sync {
     /// Notes that these edges were found, and approves none of them.
     async fn edges_put_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Approves an edge that is known; returns whether it is known.
-    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
+    /// Approves an edge that is known, and records the action; returns whether it is known.
+    async fn edge_approve(&self, name: &str, action: &OperatorAction) -> Result<bool, StoreError>;
 
     /// Notes that an edge failed a call; returns its reachability. An unknown edge is added.
     async fn edge_mark_failed(

@@ -4,6 +4,7 @@
 //! lookup answers `Option`; a guarded write returns whether the guard held.
 
 pub mod accounts;
+pub mod actions;
 pub mod certificates;
 pub mod deployments;
 pub mod error;
@@ -24,6 +25,7 @@ use super::renewal_info::RenewalInfoStore;
 use super::sync::SyncStore;
 
 pub use accounts::{AccountStore, StoredAccount};
+pub use actions::{ActionStore, RecordedAction};
 pub use certificates::{IssuedStore, NewCertificate, Served, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
@@ -40,6 +42,7 @@ pub use secrets::{SecretRow, SecretStore};
 #[async_trait]
 pub trait CertificateStore:
     AccountStore
+    + ActionStore
     + IssuedStore
     + DeploymentStore
     + LeaseStore

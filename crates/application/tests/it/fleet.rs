@@ -10,7 +10,7 @@ use dps_application::ports::fleet::Comparison;
 use dps_application::ports::store::{StoredChallenge, StoredOrder};
 use dps_application::ports::{Edge, EdgeDirectory};
 use dps_application::workers::{Watch, compare};
-use dps_application::{Fleet, Policy, Service, steps};
+use dps_application::{Fleet, Policy, Service, operator, steps};
 use dps_domain::outcome::Outcome;
 use dps_domain::{EventKind, FailureCode, OrderId, Phase, Status, Timestamp};
 use dps_simulation::models::edges::{EdgeFault, Served};
@@ -573,18 +573,13 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     assert_eq!(known.len(), 2);
     assert!(known.iter().all(|known| known.approved_at.is_none()));
 
-    assert!(
-        store
-            .edge_approve(&names[0], world.service.now())
-            .await
-            .unwrap()
-    );
-    assert!(
-        !store
-            .edge_approve("https://nobody", world.service.now())
-            .await
-            .unwrap()
-    );
+    let approve = async |name: &str| {
+        let now = world.service.now();
+        let approved = operator::edges::approve(store.as_ref(), "operator".into(), now, name);
+        approved.await.unwrap()
+    };
+    assert!(approve(&names[0]).await);
+    assert!(!approve("https://nobody").await);
     check_edges(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;
@@ -603,12 +598,9 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     );
 
     directory.count.store(2, Ordering::SeqCst);
-    assert!(
-        store
-            .edge_approve(&names[1], world.service.now())
-            .await
-            .unwrap()
-    );
+    let now = world.service.now();
+    let approved = operator::edges::approve(store.as_ref(), "operator".into(), now, &names[1]);
+    assert!(approved.await.unwrap());
     check_edges(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;

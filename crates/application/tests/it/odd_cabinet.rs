@@ -239,7 +239,7 @@ async fn more_removals_than_a_day_brings_wait_for_an_operator() {
     let said = status.check(world.service.now(), HOUR).unwrap_err();
     assert!(said.contains("dps removals approve"), "{said}");
     let now = world.service.now();
-    let until = workers::approve_removals(world.service.store.as_ref(), now)
+    let until = workers::approve_removals(world.service.store.as_ref(), "operator", now)
         .await
         .unwrap();
     assert!(until.is_some());
@@ -422,7 +422,9 @@ async fn renames_of_served_names_count_as_removals() {
     assert_eq!(still_served(&world, 2..27).await, 15);
     assert_eq!(world.service.cabinet_health.status().held_removals, 15);
     let (store, now) = (world.service.store.as_ref(), world.service.now());
-    workers::approve_removals(store, now).await.unwrap();
+    workers::approve_removals(store, "operator", now)
+        .await
+        .unwrap();
     assert!(workers::resync(&world.service).await.unwrap());
     assert_eq!(still_served(&world, 2..27).await, 0);
     assert_eq!(world.service.cabinet_health.status().held_removals, 0);
@@ -449,7 +451,9 @@ async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
     // An operator's word, without the resync that comes with it: only a check of a removal lets it
     // through.
     let (store, now) = (world.service.store.as_ref(), world.service.now());
-    workers::approve_removals(store, now).await.unwrap();
+    workers::approve_removals(store, "operator", now)
+        .await
+        .unwrap();
     world.advance(Duration::from_secs(60));
     intake.round(&world.service).await;
     let held = world.service.cabinet_health.status().held_removals;

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::action::{ActionKind, ActionScope, OperatorAction};
 use crate::limits::LimitKind;
+use crate::phase::Next;
 use crate::{Event, EventKind, Failure, Phase, Timestamp};
 
 /// Why a request cannot be granted.
@@ -15,18 +17,36 @@ pub enum Refused {
     NotWaiting(&'static str),
 }
 
-/// The author of a request, for the history.
+/// The author of a request, for the history and the record of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requester<'a> {
     /// The process or person, as the history names it.
     pub who: &'a str,
     /// The reason that was given.
     pub reason: Option<&'a str>,
+    /// The way by which the request came.
+    pub via: Via,
+}
+
+/// The way by which a request of an operator came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// A command on a machine that can open the store.
+    CommandLine,
+    /// A call of the admin API.
+    AdminApi {
+        /// The role of the caller's token.
+        role: &'static str,
+    },
 }
 
 impl<'a> From<&'a str> for Requester<'a> {
     fn from(who: &'a str) -> Self {
-        Self { who, reason: None }
+        Self {
+            who,
+            reason: None,
+            via: Via::CommandLine,
+        }
     }
 }
 
@@ -45,12 +65,35 @@ pub fn renew<'a>(
     if let Ok(phase) = before.phase.clone().apply(Event::RenewalDue) {
         record.phase = phase;
     }
-    Ok(requested(
-        record,
-        now,
-        EventKind::RenewalRequested,
-        by.into(),
-    ))
+    let kinds = (EventKind::RenewalRequested, ActionKind::DomainRenew);
+    Ok(anew(before, record, now, kinds, by.into()))
+}
+
+/// Makes the check of a live domain due at `now`: whether its DNS and CAA records are still right.
+pub fn recheck<'a>(
+    before: &DomainRecord,
+    now: Timestamp,
+    by: impl Into<Requester<'a>>,
+) -> Result<RecordWrite, Refused> {
+    match &before.phase {
+        Phase::Live {
+            next: Next::At(_), ..
+        } => {}
+        Phase::Live { .. } => {
+            return Err(Refused::NotWaiting(
+                "its renewal is under way and checks its DNS; a retry makes the next step due",
+            ));
+        }
+        _ => return Err(Refused::NotLive),
+    }
+    // Attempts and the order gate stay: a look at the domain begins nothing anew.
+    let record = DomainRecord {
+        next_attempt_at: Some(now),
+        updated_at: now,
+        ..before.clone()
+    };
+    let kinds = (EventKind::RecheckRequested, ActionKind::DomainRecheck);
+    Ok(recorded(before, record, kinds, by.into()))
 }
 
 /// Makes a domain's next step due at `now`, in every state; one that failed starts over.
@@ -78,12 +121,8 @@ pub fn retry<'a>(
         }
         Phase::Gone => return Err(Refused::NotWaiting("it was removed")),
     }
-    Ok(requested(
-        record,
-        now,
-        EventKind::RetryByOperator,
-        by.into(),
-    ))
+    let kinds = (EventKind::RetryByOperator, ActionKind::DomainRetry);
+    Ok(anew(before, record, now, kinds, by.into()))
 }
 
 /// Makes a record due at `now` that waited for a limit which an operator lifted.
@@ -115,20 +154,46 @@ pub fn outage_ended(before: &DomainRecord, due: Timestamp, now: Timestamp) -> Op
     })
 }
 
-fn requested(
+/// The record with its next step due at `now`, as if it had not been attempted.
+fn anew(
+    before: &DomainRecord,
     mut record: DomainRecord,
     now: Timestamp,
-    kind: EventKind,
+    kinds: (EventKind, ActionKind),
     by: Requester<'_>,
 ) -> RecordWrite {
     record.next_attempt_at = Some(now);
     record.attempt = 0;
     record.order_gate = record.order_gate.lifted();
     record.updated_at = now;
+    recorded(before, record, kinds, by)
+}
+
+/// Adds the line of the history, and the action.
+fn recorded(
+    before: &DomainRecord,
+    record: DomainRecord,
+    (event, action): (EventKind, ActionKind),
+    by: Requester<'_>,
+) -> RecordWrite {
     let detail = by
         .reason
         .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-    noted(record, kind, detail, by.who)
+    let host = record.hostname.as_str();
+    let action = OperatorAction::new(by, record.updated_at, action, ActionScope::Domain, host)
+        .changing(&state(before), &state(&record))
+        .of_many(1);
+    RecordWrite {
+        action: Some(Box::new(action)),
+        ..noted(record, event, detail, by.who)
+    }
+}
+
+/// The state of a record in a few words.
+fn state(record: &DomainRecord) -> String {
+    let due = record.next_attempt_at;
+    let due = due.map_or_else(|| "waits".to_owned(), |at| format!("due {at}"));
+    format!("{}, {due}", record.phase.name())
 }
 
 fn noted(record: DomainRecord, kind: EventKind, detail: Value, who: &str) -> RecordWrite {

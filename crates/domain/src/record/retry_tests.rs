@@ -9,6 +9,7 @@ use super::names::{CabinetDomain, Names};
 use super::operator::{self, Refused};
 use super::test_record::{NOW, record};
 use super::{DomainRecord, RecordWrite};
+use crate::action::ActionKind;
 use crate::ownership::{Basis, ProofValue};
 use crate::phase::{DnsState, Next};
 use crate::policy::Policy;
@@ -201,4 +202,34 @@ fn a_retry_of_a_failed_claim_forgets_its_proof_and_keeps_the_value_that_is_requi
         let retried = operator::retry(&failed, NOW, "operator").unwrap();
         assert_eq!(retried.record().ownership, by_operator);
     }
+}
+
+#[test]
+fn a_recheck_is_of_a_live_domain_at_rest_and_changes_nothing_but_its_time() {
+    let live = |next| {
+        waiting(Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after: LATER,
+            dns: DnsState::Here,
+            next,
+        })
+    };
+    let before = live(Next::At(LATER));
+    let write = operator::recheck(&before, NOW, "ada").unwrap();
+    let expected = DomainRecord {
+        next_attempt_at: Some(NOW),
+        updated_at: NOW,
+        ..before.clone()
+    };
+    assert_eq!(*write.record(), expected);
+    let action = write.action.unwrap();
+    assert_eq!(
+        (action.kind, action.who.as_str()),
+        (ActionKind::DomainRecheck, "ada")
+    );
+    assert_eq!(write.event.unwrap().kind, EventKind::RecheckRequested);
+    let renewing = operator::recheck(&live(Next::Now(Issuance::Ordering)), NOW, "ada");
+    assert!(matches!(renewing, Err(Refused::NotWaiting(_))));
+    let new = operator::recheck(&waiting(Phase::START), NOW, "ada");
+    assert_eq!(new.unwrap_err(), Refused::NotLive);
 }

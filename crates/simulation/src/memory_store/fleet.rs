@@ -9,6 +9,7 @@ use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_application::ports::store::DeploymentStore;
 use dps_application::ports::store::{Deployed, Deployment, Desired, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
+use dps_domain::action::OperatorAction;
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
 use dps_domain::{DomainId, Hostname, Timestamp};
@@ -76,12 +77,14 @@ impl FleetStore for MemoryStore {
         Ok(())
     }
 
-    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    async fn edge_approve(&self, name: &str, action: &OperatorAction) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let edge = state.edges.get_mut(name);
-        Ok(edge
-            .map(|edge| edge.approved_at.get_or_insert(now))
-            .is_some())
+        let Some(edge) = state.edges.get_mut(name) else {
+            return Ok(false);
+        };
+        edge.approved_at.get_or_insert(action.at);
+        state.record(action);
+        Ok(true)
     }
 
     async fn edge_mark_failed(

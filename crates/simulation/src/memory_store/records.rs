@@ -124,6 +124,9 @@ impl State {
             return false;
         }
         self.accompany(write, content);
+        if let Some(action) = &write.action {
+            self.record(action);
+        }
         true
     }
 

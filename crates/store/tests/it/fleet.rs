@@ -5,10 +5,12 @@ use std::time::Duration;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_application::ports::store::StoredChallenge;
 use dps_application::ports::store::{Deployed, comparison_task};
+use dps_domain::action::{ActionKind, ActionScope};
 use dps_domain::phase::Next;
 use dps_domain::reachability::Reachability;
 use dps_domain::{DnsState, Hostname, Phase};
 
+use crate::actions::action;
 use crate::certificates::stored;
 use crate::world::{TTL, World, at, host, quiet};
 
@@ -285,15 +287,18 @@ pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_th
     }
     let waiting = edge(&world).await;
     assert_eq!((waiting.approved_at, waiting.listed_at), (None, at(20)));
+    let approval = |second| action(ActionKind::EdgeApprove, ActionScope::Edge, EDGE, at(second));
+    let nobody = "https://nobody";
     assert!(
         !world
             .store
-            .edge_approve("https://nobody", at(30))
+            .edge_approve(nobody, &approval(30))
             .await
             .unwrap()
     );
     for second in [30, 40] {
-        assert!(world.store.edge_approve(EDGE, at(second)).await.unwrap());
+        let approval = approval(second);
+        assert!(world.store.edge_approve(EDGE, &approval).await.unwrap());
     }
     world.store.edges_put_found(&found, at(50)).await.unwrap();
     assert_eq!(edge(&world).await.approved_at, Some(at(30)));

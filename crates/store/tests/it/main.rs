@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod actions;
 mod certificates;
 mod clocks;
 mod fairness;
@@ -200,6 +201,10 @@ contract! {
             counts_equal_a_recount_after_random_writes,
             counts_are_kept_once_an_hour_for_thirty_days,
             a_step_that_is_put_off_or_forgotten_is_counted_as_such,
+        ],
+        actions: [
+            an_action_is_recorded_with_what_it_does_and_only_then,
+            actions_are_read_newest_first_in_pages_and_go_after_400_days,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use dps_domain::record::operator::{Requester, Via};
 
 use super::App;
 use super::problem::Refusal;
@@ -23,6 +24,16 @@ impl Caller {
     /// Its name as the history of a domain shows it.
     pub(super) fn in_history(&self) -> String {
         format!("admin:{}", self.name)
+    }
+
+    /// The author of an action; `who` is [`Self::in_history`].
+    pub(super) fn requester<'a>(&self, who: &'a str, reason: Option<&'a str>) -> Requester<'a> {
+        let role = self.role.as_str();
+        Requester {
+            who,
+            reason,
+            via: Via::AdminApi { role },
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Acted, Action};
-use dps_application::operator;
+use dps_application::operator::{self, OperatorError};
+use dps_domain::Hostname;
 use dps_domain::record::DomainRecord;
 use dps_domain::record::operator::Requester;
 
@@ -29,11 +30,22 @@ pub(super) async fn retry(
     PathHost(host): PathHost,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let who = caller.in_history();
-    let by = requester(&who, &action)?;
-    let record = operator::retry(app.store.as_ref(), by, app.now(), &host).await?;
-    tracing::info!(domain.hostname = %host, by = %who, "admin.retry_requested");
-    Ok(Json(acted(&record)))
+    let reason = action.reason.as_deref();
+    Ok(Json(retry_domain(&app, &caller, &host, reason).await?))
+}
+
+/// Makes the next step due, on behalf of a caller of the API or of a page.
+pub(super) async fn retry_domain(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+    reason: Option<&str>,
+) -> Result<Acted, Refusal> {
+    let (store, now) = (app.store.as_ref(), app.now());
+    let retry = async |by: Requester<'_>| operator::retry(store, by, now, host).await;
+    let acted = act(caller, reason, retry).await?;
+    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.retry_requested");
+    Ok(acted)
 }
 
 /// Begins the renewal of a live domain now.
@@ -50,23 +62,57 @@ pub(super) async fn renew(
     PathHost(host): PathHost,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let who = caller.in_history();
-    let by = requester(&who, &action)?;
-    let record = operator::renew(app.store.as_ref(), by, app.now(), &host).await?;
-    tracing::info!(domain.hostname = %host, by = %who, "admin.renewal_requested");
-    Ok(Json(acted(&record)))
+    let reason = action.reason.as_deref();
+    Ok(Json(renew_domain(&app, &caller, &host, reason).await?))
 }
 
-fn requester<'a>(who: &'a str, action: &'a Action) -> Result<Requester<'a>, Refusal> {
-    let reason = checked_reason(action.reason.as_deref())?;
-    Ok(Requester { who, reason })
+/// Makes the renewal due, on behalf of a caller of the API or of a page.
+pub(super) async fn renew_domain(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+    reason: Option<&str>,
+) -> Result<Acted, Refusal> {
+    let (store, now) = (app.store.as_ref(), app.now());
+    let renew = async |by: Requester<'_>| operator::renew(store, by, now, host).await;
+    let acted = act(caller, reason, renew).await?;
+    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.renewal_requested");
+    Ok(acted)
 }
 
-fn acted(record: &DomainRecord) -> Acted {
-    Acted {
+/// Checks now whether the DNS and CAA records of a live domain are still right.
+///
+/// The certificate and the time of its renewal stay as they are.
+#[utoipa::path(post, path = "/admin/v1/domains/{host}/recheck", tag = "operator",
+    operation_id = "recheckDomain", security(("token" = [])),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    request_body(content = Action, description = "The reason, if any."),
+    responses((status = 200, description = "The check is due.", body = Acted), ActionRefusals))]
+pub(super) async fn recheck(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    JsonBody(action): JsonBody<Action>,
+) -> Result<Json<Acted>, Refusal> {
+    let (store, now) = (app.store.as_ref(), app.now());
+    let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, &host).await;
+    let acted = act(&caller, action.reason.as_deref(), recheck).await?;
+    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.recheck_requested");
+    Ok(Json(acted))
+}
+
+/// Acts as the caller, for the given reason.
+async fn act(
+    caller: &Caller,
+    reason: Option<&str>,
+    act: impl AsyncFnOnce(Requester<'_>) -> Result<DomainRecord, OperatorError>,
+) -> Result<Acted, Refusal> {
+    let (who, reason) = (caller.in_history(), checked_reason(reason)?);
+    let record = act(caller.requester(&who, reason)).await?;
+    Ok(Acted {
         hostname: record.hostname.to_string(),
         status: record.phase.status(),
         phase: record.phase.name().to_owned(),
         next_attempt_at: record.next_attempt_at,
-    }
+    })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{ApproveRequest, Approved, Edges};
+use dps_application::operator;
 
 use super::App;
 use super::auth::Caller;
@@ -38,6 +39,15 @@ pub(super) async fn approve(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<ApproveRequest>,
 ) -> Result<Json<Approved>, Refusal> {
+    Ok(Json(approve_edge(&app, &caller, &request).await?))
+}
+
+/// Approves an edge, on behalf of a caller of the API or of a page.
+pub(super) async fn approve_edge(
+    app: &App,
+    caller: &Caller,
+    request: &ApproveRequest,
+) -> Result<Approved, Refusal> {
     let reason = checked_reason(request.reason.as_deref())?;
     let name = request.name.trim_end_matches('/').to_owned();
     let known = app.store.edges().await?;
@@ -51,10 +61,12 @@ pub(super) async fn approve(
         Some(at) => at,
         None => {
             let now = app.now();
-            app.store.edge_approve(&name, now).await?;
-            tracing::info!(edge = name, by = %caller.in_history(), reason, "admin.edge_approved");
+            let who = caller.in_history();
+            let by = caller.requester(&who, reason);
+            operator::edges::approve(app.store.as_ref(), by, now, &name).await?;
+            tracing::info!(edge = name, by = %who, reason, "admin.edge_approved");
             now
         }
     };
-    Ok(Json(Approved { name, approved_at }))
+    Ok(Approved { name, approved_at })
 }

@@ -9,6 +9,7 @@ use clap::ValueEnum as _;
 use dps_admin_api::{Count, DomainDetail, Domains, Fleet};
 use dps_application::operator::fleet as store_fleet;
 use dps_application::ports::fleet_view::MAX_PAGE;
+use dps_domain::Hostname;
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_host::HumanDuration;
 use serde::Deserialize;
@@ -31,37 +32,37 @@ const EVENTS: u32 = 100;
 #[into_params(parameter_in = Query)]
 pub(super) struct FleetQuery {
     /// Only this hostname.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Only hostnames that begin with this.
-    prefix: Option<String>,
+    pub(super) prefix: Option<String>,
     /// Only this domain and hostnames below it.
-    suffix: Option<String>,
+    pub(super) suffix: Option<String>,
     /// Only hostnames that contain this.
-    containing: Option<String>,
+    pub(super) containing: Option<String>,
     /// Only domains of this tenant.
-    tenant: Option<String>,
+    pub(super) tenant: Option<String>,
     /// Only domains in this status.
     #[param(example = "Failed")]
-    status: Option<String>,
+    pub(super) status: Option<String>,
     /// Only domains whose last failure has this code.
     #[param(example = "CAA_FORBIDS")]
-    code: Option<String>,
+    pub(super) code: Option<String>,
     /// Only domains for which this party must act.
     #[param(example = "customer")]
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
     /// Only domains whose certificate ends within this time.
     #[param(example = "7d")]
-    expires_within: Option<String>,
+    pub(super) expires_within: Option<String>,
     /// Only domains whose certificate this edge presents.
-    edge: Option<String>,
+    pub(super) edge: Option<String>,
     /// Only domains whose certificate this edge should present and does not yet.
-    edge_pending: Option<String>,
+    pub(super) edge_pending: Option<String>,
     /// Of a list: domains at most, from 1 to 1000; 100 by default.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// Of a list: `next` of the page before, with the same filter.
-    after: Option<String>,
+    pub(super) after: Option<String>,
     /// Of a count: its groups, by `status`, `code`, `tenant` or `actor`.
-    by: Option<String>,
+    pub(super) by: Option<String>,
 }
 
 impl FleetQuery {
@@ -113,7 +114,12 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<D
     if wanted.by.is_some() {
         return Err(Refusal::field("by", "is for a count; leave it out"));
     }
-    let filter = checked(&app, &wanted).await?;
+    Ok(Json(page(&app, &wanted).await?))
+}
+
+/// A page of the wanted domains.
+pub(super) async fn page(app: &App, wanted: &FleetQuery) -> Result<Domains, Refusal> {
+    let filter = checked(app, wanted).await?;
     let limit = wanted.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         let detail = format!("give a number from 1 to {MAX_PAGE}");
@@ -127,9 +133,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<D
         .transpose()
         .map_err(|error| Refusal::field("after", error.to_string()))?;
     let page = store_fleet::list(app.store.as_ref(), &filter, now, after, limit).await?;
-    let items = reader(&app).page(&page.domains).await?;
+    let items = reader(app).page(&page.domains).await?;
     let next = page.next.map(|next| next.to_text(&filter));
-    Ok(Json(Domains { items, next }))
+    Ok(Domains { items, next })
 }
 
 /// Counts domains.
@@ -168,7 +174,12 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     PathHost(host): PathHost,
 ) -> Result<Json<DomainDetail>, Refusal> {
-    let found = reader(&app).find(&host, EVENTS).await?;
+    Ok(Json(detail(&app, &host).await?))
+}
+
+/// All that is known of a domain.
+pub(super) async fn detail(app: &App, host: &Hostname) -> Result<DomainDetail, Refusal> {
+    let found = reader(app).find(host, EVENTS).await?;
     let found = found.ok_or_else(|| {
         Refusal::not_found(format!(
             "the service does not know the domain {host}; domains are created in the Cabinet"
@@ -178,7 +189,7 @@ pub(super) async fn show(
     let now = app.now();
     let has_left =
         |edge: &str| found.has_left(edge, |known| edges::has_left(known, configured, now));
-    Ok(Json(found.document(has_left)))
+    Ok(found.document(has_left))
 }
 
 /// Surveys the fleet: domains by status, and the causes of failures.

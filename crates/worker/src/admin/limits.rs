@@ -35,6 +35,15 @@ pub(super) async fn lift(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<LiftRequest>,
 ) -> Result<Json<Lifted>, Refusal> {
+    Ok(Json(lift_limit(&app, &caller, &request).await?))
+}
+
+/// Lifts a limit, on behalf of a caller of the API or of a page.
+pub(super) async fn lift_limit(
+    app: &App,
+    caller: &Caller,
+    request: &LiftRequest,
+) -> Result<Lifted, Refusal> {
     let (kind, subject) = limits::parse(&request.limit, request.name.as_deref())
         .map_err(|error| Refusal::field(error.field, error.problem))?;
     let reason = checked_reason(request.reason.as_deref())?;
@@ -42,15 +51,15 @@ pub(super) async fn lift(
     let directory_url = app.settings.lets_encrypt.directory_url.as_str();
     let lifted = operator::limits::lift(
         app.store.as_ref(),
-        (&who, app.now()),
+        (caller.requester(&who, reason), app.now()),
         directory_url,
         (kind, subject.as_deref()),
     )
     .await?;
     let (buckets, woken) = (lifted.buckets.len(), lifted.woken);
     tracing::info!(limit = %kind, name = subject, buckets, woken, by = %who, reason, "admin.limit_lifted");
-    Ok(Json(Lifted {
+    Ok(Lifted {
         lifted: buckets,
         woken,
-    }))
+    })
 }

@@ -5,14 +5,13 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use dps_domain::Hostname;
+use dps_domain::action::check_reason;
 use dps_domain::text::shown;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::Refusal;
 
-/// Longest reason, in characters.
-const MAX_REASON: usize = 500;
 /// Longest text of the caller that a refusal repeats, in characters.
 const SHOWN: usize = 300;
 
@@ -69,12 +68,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
 /// The reason of an action, if it can be kept.
 pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<&str>, Refusal> {
-    let is_usable = |reason: &str| {
-        reason.chars().count() <= MAX_REASON && !reason.chars().any(char::is_control)
-    };
-    if reason.is_none_or(is_usable) {
-        return Ok(reason);
-    }
-    let detail = format!("must be one line of at most {MAX_REASON} characters");
-    Err(Refusal::field("reason", detail))
+    let checked = reason.map(check_reason).transpose();
+    checked.map_err(|error| Refusal::field("reason", error.to_string()))
 }

@@ -159,6 +159,16 @@ impl Refusal {
         }
     }
 
+    /// The field that cannot be used, and the remedy; the refusal itself if it is of another kind.
+    pub(super) fn into_field(self) -> Result<(String, String), Self> {
+        match (self.problem.code, &self.problem.field) {
+            (AdminProblem::FieldInvalid, Some(field)) => {
+                Ok((field.clone(), self.problem.detail.clone()))
+            }
+            _ => Err(self),
+        }
+    }
+
     /// A field, parameter or header that cannot be used.
     pub(super) fn field(name: &str, detail: impl Into<String>) -> Self {
         let mut refusal = Self::new(AdminProblem::FieldInvalid, detail);
@@ -194,6 +204,20 @@ impl Refusal {
         )
     }
 
+    pub(super) fn cross_site() -> Self {
+        Self::new(
+            AdminProblem::Forbidden,
+            "the request came from another site; use the forms of this dashboard",
+        )
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(
+            AdminProblem::Internal,
+            "the service failed; its log has the cause",
+        )
+    }
+
     pub(super) fn timeout() -> Self {
         let mut refusal = Self::new(
             AdminProblem::Unavailable,
@@ -204,9 +228,17 @@ impl Refusal {
     }
 }
 
+/// The detail of a problem, beside a response that carries it.
+#[derive(Debug, Clone)]
+pub(super) struct ProblemDetail(pub(super) String);
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        dps_host::problem::response(&self.problem, self.retry_after)
+        let mut response = dps_host::problem::response(&self.problem, self.retry_after);
+        // A page for people shows it in its own form.
+        let detail = self.problem.detail.clone();
+        response.extensions_mut().insert(ProblemDetail(detail));
+        response
     }
 }
 
@@ -237,9 +269,5 @@ impl From<OperatorError> for Refusal {
 
 pub(super) fn after_panic(_: Box<dyn Any + Send>) -> Response {
     // The panic hook has logged the text, which is not for callers.
-    Refusal::new(
-        AdminProblem::Internal,
-        "the service failed; its log has the cause",
-    )
-    .into_response()
+    Refusal::internal().into_response()
 }

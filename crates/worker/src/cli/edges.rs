@@ -6,12 +6,14 @@ use std::time::Duration;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_admin_api::Edge;
+use dps_application::operator;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
 use serde_json::json;
 
+use super::act::Author;
 use super::output::outln;
 use crate::config::HAProxyAgent;
 
@@ -137,6 +139,7 @@ pub async fn approve(
     store: &dyn CertificateStore,
     configured: &HAProxyAgent,
     url: &str,
+    author: &Author,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let name = url.trim_end_matches('/');
@@ -153,7 +156,7 @@ pub async fn approve(
         outln!("{name} needs no approval: it has been part of the fleet since {at}.")?;
         return Ok(());
     }
-    if !store.edge_approve(name, now).await? {
+    if !operator::edges::approve(store, author.requester(), now, name).await? {
         anyhow::bail!(
             "the edge {name} is not known; `dps edges` lists the edges that wait for approval"
         );
@@ -178,6 +181,22 @@ pub async fn all(
         edges.push(wire(edge, presents, state));
     }
     Ok(edges)
+}
+
+/// Every edge with its state in a word. Unlike [`all`], it counts no certificate.
+pub async fn states(
+    store: &dyn CertificateStore,
+    configured: &HAProxyAgent,
+    now: Timestamp,
+) -> Result<Vec<(KnownEdge, &'static str)>, StoreError> {
+    let edges = store.edges().await?.into_iter();
+    let state = |edge: &KnownEdge| state_of(edge, configured, now).0;
+    Ok(edges
+        .map(|edge| {
+            let state = state(&edge);
+            (edge, state)
+        })
+        .collect())
 }
 
 fn wire(edge: KnownEdge, presents: u64, state: &str) -> Edge {

@@ -9,7 +9,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_admin_api::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
 use dps_application::operator::fleet::{self, Counted};
 use dps_application::ports::CertificateStore;
-use dps_application::ports::fleet_view::FleetCounts;
+use dps_application::ports::fleet_view::{FleetCounts, ListRequest};
 use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, StateCount};
 use dps_domain::{Actor, FailureCode, Status, Timestamp};
@@ -18,7 +18,10 @@ use serde_json::json;
 use super::filter::check_edge;
 use super::output::{OutputError, outln};
 
-const DAY: Duration = Duration::from_secs(86_400);
+/// A day.
+pub const DAY: Duration = Duration::from_secs(86_400);
+/// The time from which counts are read to compare them with those of a day ago.
+pub const COMPARED: Duration = Duration::from_secs(86_400 + 3_600);
 /// Tolerance for the counts of a day ago, which are kept once an hour.
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Certificates that end within this time should have been renewed, for certificates of 90 days.
@@ -149,12 +152,83 @@ pub async fn survey(store: &dyn CertificateStore, now: Timestamp) -> Result<Flee
     let counts = store.fleet_recount().await?;
     let earlier = store.fleet_counts_since(now - DAY - HOUR).await?;
     let earlier = earlier.into_iter().next();
-    let expiring = DomainFilter {
-        expires_within: Some(SOON),
-        ..DomainFilter::default()
-    };
-    let expiring = fleet::count(store, &expiring, now, false).await?.total();
+    let expiring = fleet::count(store, &expiring(SOON), now, false)
+        .await?
+        .total();
     Ok(summary(&counts, earlier.as_ref(), now, expiring))
+}
+
+/// The fleet from kept counts, which cost little at any size.
+#[derive(Debug)]
+pub struct KeptFleet {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// Whether more domains end soon than were counted.
+    pub expiring_is_least: bool,
+    /// The counts of each hour since the wanted time, the oldest first.
+    pub hours: Vec<FleetCounts>,
+}
+
+/// The fleet as the counting last found it, with the counts of each hour since `from`. Counts now
+/// if there are no counts yet.
+pub async fn kept(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+    from: Timestamp,
+) -> Result<KeptFleet, StoreError> {
+    let hours = store.fleet_counts_since(from).await?;
+    let newest = match store.fleet_counts().await? {
+        Some(newest) => newest,
+        None => FleetCounts {
+            counted_at: now,
+            counts: store.fleet_recount().await?,
+        },
+    };
+    let expiring = expiring_at_least(store, now, SOON).await?;
+    let mut earlier = hours.iter();
+    let earlier = earlier.find(|hour| hour.counted_at >= now - DAY - HOUR);
+    let earlier = earlier.filter(|hour| hour.counted_at < newest.counted_at);
+    Ok(KeptFleet {
+        fleet: summary(&newest.counts, earlier, newest.counted_at, expiring.domains),
+        expiring_is_least: expiring.is_least,
+        hours,
+    })
+}
+
+/// A count that may not be complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtLeast {
+    /// Domains that were counted.
+    pub domains: u64,
+    /// Whether there are more.
+    pub is_least: bool,
+}
+
+/// Counts domains whose certificate ends within a time, those that moved away left out. Reads one
+/// part alone: a fleet with short lifetimes may have any number of them.
+pub async fn expiring_at_least(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+    within: Duration,
+) -> Result<AtLeast, StoreError> {
+    let filter = expiring(within);
+    let request = ListRequest {
+        filter: &filter,
+        now,
+        after: None,
+    };
+    let part = store.fleet_count(&request, false).await?;
+    Ok(AtLeast {
+        domains: part.groups.iter().map(|group| group.count.domains).sum(),
+        is_least: part.next.is_some(),
+    })
+}
+
+fn expiring(within: Duration) -> DomainFilter {
+    DomainFilter {
+        expires_within: Some(within),
+        ..DomainFilter::default()
+    }
 }
 
 /// The fleet, from its counts now and at an earlier time.

@@ -4,7 +4,8 @@
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_admin_api::Limit;
-use dps_application::operator::limits::{Lifted, LimitState, lift, show};
+use dps_application::operator;
+use dps_application::operator::limits::{Headroom, Lifted, LimitState, LimitsPage, lift, show};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::StoreError;
 use dps_domain::limits::LimitKind;
@@ -12,8 +13,9 @@ use dps_domain::text::shown;
 use dps_domain::{Hostname, Timestamp};
 use serde_json::json;
 
+use super::act::Author;
 use super::output::outln;
-use crate::config::{LetsEncrypt, Replica};
+use crate::config::LetsEncrypt;
 
 /// Prints every limit of the configured CA that is used in part or waited for.
 pub async fn print(
@@ -63,7 +65,7 @@ pub async fn print(
 pub async fn lift_by_name(
     store: &dyn CertificateStore,
     ca: &LetsEncrypt,
-    now: Timestamp,
+    (author, now): (&Author, Timestamp),
     limit: &str,
     name: Option<&str>,
 ) -> anyhow::Result<()> {
@@ -72,7 +74,7 @@ pub async fn lift_by_name(
     let directory_url = ca.directory_url.as_str();
     let Lifted { buckets, woken } = lift(
         store,
-        (&Replica::operator(), now),
+        (author.requester(), now),
         directory_url,
         (kind, subject),
     )
@@ -101,7 +103,29 @@ pub async fn all(
     Ok(states.into_iter().map(wire).collect())
 }
 
-fn wire(state: LimitState) -> Limit {
+/// The limits of the account and the address, used or not.
+pub async fn of_account(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+) -> Result<Vec<Headroom>, StoreError> {
+    let limits = ca.effective_limits();
+    operator::limits::of_account(store, (ca.directory_url.as_str(), &limits), now).await
+}
+
+/// The limits of names and tenants that are used in part or waited for, after a place.
+pub async fn of_names(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+    after: &str,
+) -> Result<LimitsPage, StoreError> {
+    let limits = ca.effective_limits();
+    operator::limits::of_names(store, (ca.directory_url.as_str(), &limits), now, after).await
+}
+
+/// A bucket as programs read it.
+pub fn wire(state: LimitState) -> Limit {
     Limit {
         limit: state.kind.as_str().to_owned(),
         left: left(&state),

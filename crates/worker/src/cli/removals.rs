@@ -5,6 +5,7 @@ use dps_application::ports::CertificateStore;
 use dps_application::workers;
 use dps_domain::Timestamp;
 
+use super::act::Author;
 use super::output::outln;
 
 /// Prints the removals of the present day.
@@ -28,8 +29,12 @@ pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Resul
 ///
 /// # Errors
 /// When the store fails, or others wrote the count all the while.
-pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
-    let until = workers::approve_removals(store, now).await?;
+pub async fn approve(
+    store: &dyn CertificateStore,
+    author: &Author,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let until = workers::approve_removals(store, author.requester(), now).await?;
     let until = until.context("another process is changing the count of removals; try again")?;
     outln!(
         "All removals are approved until {until}; the service now applies those that it held back."

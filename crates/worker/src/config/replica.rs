@@ -24,9 +24,11 @@ impl Replica {
             .unwrap_or_else(|| format!("{}-{random}", machine()))
     }
 
-    /// Returns the name of an operator's command in the history.
+    /// Returns the name of an operator's command in the history: the person, also behind `sudo`,
+    /// and the machine.
     pub fn operator() -> String {
-        format!("operator@{}", machine())
+        let person = |variable| std::env::var(variable).ok();
+        operator(person("SUDO_USER").or_else(|| person("USER")).as_deref())
     }
 
     pub(super) fn check(&self, report: &mut Report) {
@@ -41,6 +43,15 @@ impl Replica {
             );
         }
     }
+}
+
+/// The name of an operator's command that this person runs.
+fn operator(person: Option<&str>) -> String {
+    let is_usable = |name: &&str| {
+        (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let person = person.filter(is_usable).unwrap_or("operator");
+    format!("{person}@{}", machine())
 }
 
 /// The machine's name up to its first dot.
@@ -74,6 +85,9 @@ mod tests {
             drawn.ends_with("-c0ffee") && drawn.len() <= MAX_BYTES,
             "{drawn}"
         );
-        assert!(Replica::operator().starts_with("operator@"));
+        assert!(operator(None).starts_with("operator@"));
+        assert!(operator(Some("ada")).starts_with("ada@"));
+        assert!(operator(Some("a b")).starts_with("operator@"));
+        assert!(Replica::operator().contains('@'));
     }
 }

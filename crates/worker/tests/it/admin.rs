@@ -14,10 +14,10 @@ use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql_database};
 const HOST: &str = "shop.bakery.test";
 pub(crate) const VIEWER: &str = "token-of-the-viewer";
 pub(crate) const OPERATOR: &str = "token-of-the-operator";
-const ADMIN: &str = "token-of-the-admin";
+pub(crate) const ADMIN: &str = "token-of-the-admin";
 
 /// A file that only its owner can read.
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -43,9 +43,9 @@ pub(crate) async fn world(options: Options) -> (World, Api) {
 }
 
 pub(crate) struct Api {
-    at: SocketAddr,
-    files: tempfile::TempDir,
-    client: reqwest::Client,
+    pub(crate) at: SocketAddr,
+    pub(crate) files: tempfile::TempDir,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Api {
@@ -176,6 +176,48 @@ async fn acts_by_role(database: Database) {
     let asked = asked.unwrap_or_else(|| panic!("{shown:#}"));
     assert_eq!(asked["replica"], "admin:oleg");
     assert_eq!(asked["detail"]["reason"], "the key may be known");
+    records_every_action(&world, &api).await;
+}
+
+/// Checks the record of actions after those of [`acts_by_role`].
+async fn records_every_action(world: &World, api: &Api) {
+    let line = ["domains", "recheck", HOST, "--reason", "it was moved"];
+    let recheck = wait::until("the recheck", TIMEOUT, || async {
+        dps(world.home(), &line).status.success().then_some(())
+    });
+    recheck.await.unwrap();
+    let (status, page) = api.get("/admin/v1/activity?limit=2", VIEWER).await;
+    assert_eq!(status, StatusCode::OK);
+    let [newest, second] = page["items"].as_array().unwrap().as_slice() else {
+        panic!("{page:#}");
+    };
+    assert_eq!(newest["action"], "domain.recheck", "{page:#}");
+    assert_eq!(newest["source"], "cli");
+    assert_eq!(newest["reason"], "it was moved");
+    assert_eq!(second["action"], "domain.renew", "{page:#}");
+    assert_eq!(
+        (&second["who"], &second["role"]),
+        (&json!("admin:oleg"), &json!("Operator"))
+    );
+    assert_eq!(
+        (&second["subject"], &second["count"]),
+        (&json!(HOST), &json!(1))
+    );
+    let next = page["next"].as_str().unwrap();
+    let path = format!("/admin/v1/activity?before={next}");
+    let (_, rest) = api.get(&path, VIEWER).await;
+    let kinds: Vec<&str> = (rest["items"].as_array().unwrap().iter())
+        .map(|item| item["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["limit.lift", "limit.lift", "domain.retry", "domain.retry"],
+        "{rest:#}"
+    );
+    assert!(rest["next"].is_null());
+    let shown = dps(world.home(), &["activity", "--json", "--limit", "1"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown, page["items"][0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -274,6 +316,8 @@ async fn a_call_that_cannot_be_used_is_answered_with_the_field() {
             "edgePending",
         ),
         ("/admin/v1/domains?by=code", "by"),
+        ("/admin/v1/activity?limit=0", "limit"),
+        ("/admin/v1/activity?before=yesterday", "before"),
         ("/admin/v1/domains/count?limit=1", "limit"),
         ("/admin/v1/domains/count?by=name", "by"),
     ] {

@@ -16,6 +16,7 @@ mod codes;
 mod command_line;
 mod crashes;
 mod crowds;
+mod dashboard;
 mod demo;
 mod explain;
 mod famine;

@@ -62,7 +62,7 @@ pub trait RecordStore: Send + Sync {
     /// written since it was read (`revision`). Returns whether it was written. The write ends a
     /// running lease, so that its holder finds it lost. Exception: a step that [changes something
     /// at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target stay. No
-    /// other step may take up its order then.
+    /// other step may take up its order then. Records the operator's action that the write is.
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError>;
 
     /// Forgets a record that the caller holds, with everything of its own: orders, certificates,

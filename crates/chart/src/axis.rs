@@ -1,4 +1,4 @@
-//! The scale of a panel's values, and of its days.
+//! The scale of a chart's values.
 
 /// How values are placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,22 +9,22 @@ pub enum Scale {
     Time,
 }
 
-pub(super) struct Axis {
-    pub(super) scale: Scale,
-    pub(super) top: f64,
-    pub(super) ticks: Vec<(f64, String)>,
+pub(crate) struct Axis {
+    pub(crate) scale: Scale,
+    pub(crate) top: f64,
+    pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// From 0 to the greatest value.
-    pub(super) fn to(most: f64, scale: Scale) -> Self {
+    pub(crate) fn to(most: f64, scale: Scale) -> Self {
         match scale {
             Scale::Linear => Self::linear(most),
             Scale::Time => Self::time(most),
         }
     }
 
-    pub(super) fn linear(most: f64) -> Self {
+    pub(crate) fn linear(most: f64) -> Self {
         let most = if most > 0.0 { most } else { 1.0 };
         let rough = most / 4.0;
         let magnitude = 10f64.powf(rough.log10().floor());
@@ -47,7 +47,7 @@ impl Axis {
         }
     }
 
-    pub(super) fn time(most: f64) -> Self {
+    pub(crate) fn time(most: f64) -> Self {
         let known = [
             (1.0, "1 s"),
             (10.0, "10 s"),
@@ -78,7 +78,7 @@ impl Axis {
     }
 
     /// From 0 at the foot to 1 at the top.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let share = match self.scale {
             Scale::Linear => value / self.top,
             Scale::Time => (1.0 + value).log10() / (1.0 + self.top).log10(),
@@ -88,7 +88,7 @@ impl Axis {
 }
 
 /// A number as axes show it.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let shorten = |by: f64, unit: &str| {
         let text = format!("{:.2}", value / by);
         let text = text.trim_end_matches('0').trim_end_matches('.');
@@ -100,5 +100,24 @@ pub(super) fn number(value: f64) -> String {
         shorten(1_000.0, " k")
     } else {
         shorten(1.0, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_ends_above_its_greatest_value_and_times_have_units() {
+        let axis = Axis::linear(930.0);
+        let ticks: Vec<&str> = axis.ticks.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(ticks, ["0", "250", "500", "750", "1000"]);
+        let axis = Axis::time(5_000.0);
+        assert_eq!(axis.ticks.last().unwrap().1, "10 h");
+        assert!(axis.place(5_000.0) < 1.0);
+        assert_eq!(
+            [999.0, 12_500.0, 2_000_000.0].map(number),
+            ["999", "12.5 k", "2 M"]
+        );
     }
 }

@@ -1,11 +1,7 @@
-//! Panels of lines over days, as SVG. Nothing here knows what is drawn.
+//! Pages of panels with lines over days.
 
-mod axis;
-
-use std::fmt::Write as _;
-
-use axis::Axis;
-pub use axis::Scale;
+use crate::axis::{Axis, Scale};
+use crate::svg::{count, escaped, put};
 
 /// Colours that people of every kind of colour vision can distinguish (Okabe and Ito), the
 /// strongest first. Each line also has a dash pattern of its own.
@@ -293,29 +289,13 @@ impl Page {
     }
 }
 
-/// Writing to a String cannot fail.
-fn put(text: &mut String, part: &str) {
-    let _ = text.write_str(part);
-}
-
 /// About as wide as the text is drawn at 11 pixels.
 fn label_width(label: &str) -> f64 {
     6.2 * count(label.chars().count())
 }
 
-fn count(number: usize) -> f64 {
-    u32::try_from(number).map_or(f64::MAX, f64::from)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::axis::number;
     use super::*;
 
     fn page(marks: &[(&str, f64, f64)]) -> Page {
@@ -369,19 +349,5 @@ mod tests {
             ("far", 50.0, 51.0),
         ]);
         assert_eq!(crowded.mark_rows(), [0, 1, 0]);
-    }
-
-    #[test]
-    fn an_axis_ends_above_its_greatest_value_and_times_have_units() {
-        let axis = Axis::linear(930.0);
-        let ticks: Vec<&str> = axis.ticks.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(ticks, ["0", "250", "500", "750", "1000"]);
-        let axis = Axis::time(5_000.0);
-        assert_eq!(axis.ticks.last().unwrap().1, "10 h");
-        assert!(axis.place(5_000.0) < 1.0);
-        assert_eq!(
-            [999.0, 12_500.0, 2_000_000.0].map(number),
-            ["999", "12.5 k", "2 M"]
-        );
     }
 }

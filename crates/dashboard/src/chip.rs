@@ -1,0 +1,54 @@
+//! Words with an icon and a colour, so that none of the three is needed alone.
+
+use dps_domain::{Actor, Status};
+
+use crate::html::Html;
+use crate::texts::Texts;
+
+fn chip(tone: &str, icon: &str, word: &str) -> Html {
+    // Icons and words are of this crate, so they need not be escaped.
+    Html::new(format!(
+        "<span class=\"chip {tone}\"><span class=\"icon\" aria-hidden=\"true\">{icon}</span>{word}</span>"
+    ))
+}
+
+pub(crate) const fn status_word(t: &Texts, status: Status) -> &'static str {
+    match status {
+        Status::PendingDns => t.status_pending_dns,
+        Status::PendingHttpProbe => t.status_pending_http,
+        Status::Issuing => t.status_issuing,
+        Status::Active => t.status_active,
+        Status::Failed => t.status_failed,
+        Status::PendingRemoval => t.status_pending_removal,
+        Status::Removed => t.status_removed,
+    }
+}
+
+pub(crate) fn status(t: &Texts, status: Status) -> Html {
+    let (tone, icon) = match status {
+        Status::PendingDns | Status::PendingHttpProbe => ("wait", "◷"),
+        Status::Issuing => ("busy", "⟳"),
+        Status::Active => ("good", "✓"),
+        Status::Failed => ("bad", "✕"),
+        Status::PendingRemoval | Status::Removed => ("still", "–"),
+    };
+    chip(tone, icon, status_word(t, status))
+}
+
+pub(crate) fn actor(t: &Texts, actor: Actor) -> Html {
+    match actor {
+        Actor::Customer => chip("wait", "☺", t.actor_customer),
+        Actor::Operator => chip("bad", "⚑", t.actor_operator),
+        Actor::Nobody => chip("still", "◷", t.actor_nobody),
+    }
+}
+
+pub(crate) fn edge(t: &Texts, state: &str) -> Html {
+    match state {
+        "answers" => chip("good", "✓", t.edge_answers),
+        "silent" => chip("bad", "✕", t.edge_silent),
+        "on probation" => chip("wait", "◷", t.edge_probation),
+        "waits for approval" => chip("wait", "⚑", t.edge_waits),
+        _ => chip("still", "–", t.edge_left),
+    }
+}

@@ -1,0 +1,160 @@
+//! One domain: why, and what next?
+
+use askama::Template;
+use dps_admin_api::{DomainDetail, HistoryLine};
+use dps_domain::{FailureCode, Status, Timestamp};
+use serde_json::Value;
+
+use crate::page::Page;
+
+/// The effect of an action, shown once above the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The next step is due.
+    Retried,
+    /// The renewal is due.
+    Renewed,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "domain.html")]
+pub struct DomainView {
+    /// The frame.
+    pub page: Page,
+    /// The domain.
+    pub detail: DomainDetail,
+    /// The effect of the last action.
+    pub notice: Option<Notice>,
+}
+
+/// A line of state, with the colour of its edge.
+struct State {
+    tone: &'static str,
+    text: &'static str,
+}
+
+struct Window {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+#[expect(clippy::unused_self, reason = "templates call methods of the view")]
+impl DomainView {
+    fn notice_text(&self) -> Option<&'static str> {
+        let t = self.page.t();
+        self.notice.map(|notice| match notice {
+            Notice::Retried => t.retried,
+            Notice::Renewed => t.renewed,
+        })
+    }
+
+    /// Where the name leads.
+    fn name(&self) -> State {
+        let t = self.page.t();
+        let domain = &self.detail.domain;
+        if let Some(code) = domain.code
+            && let Some(state) = self.name_of(code)
+        {
+            return state;
+        }
+        let (tone, text) = match domain.status {
+            Status::PendingDns => ("wait", t.name_unchecked),
+            _ => ("good", t.name_here),
+        };
+        State { tone, text }
+    }
+
+    /// Where the name leads, if the code says so.
+    fn name_of(&self, code: FailureCode) -> Option<State> {
+        let t = self.page.t();
+        let begins = |start: &str| code.as_str().starts_with(start);
+        let (tone, text) = if code == FailureCode::DnsMoved {
+            ("bad", t.name_moved)
+        } else if begins("NAME_") || begins("TARGET_") {
+            ("bad", t.name_refused)
+        } else if begins("DNS_") || begins("HTTP_") || begins("CDN_") {
+            ("bad", t.name_wrong)
+        } else {
+            return None;
+        };
+        Some(State { tone, text })
+    }
+
+    fn certificate(&self) -> State {
+        let t = self.page.t();
+        let domain = &self.detail.domain;
+        let (tone, text) = match (&domain.renewal, domain.status, domain.phase) {
+            (Some(renewal), _, _) if renewal.not_after <= self.page.now => {
+                ("bad", t.certificate_ended)
+            }
+            (Some(renewal), _, _) if renewal.renew_at.is_none() => ("good", t.certificate_renewing),
+            (Some(_), _, _) => ("good", t.certificate_served),
+            (None, _, "expired") => ("bad", t.certificate_ended),
+            (None, Status::Issuing, _) => ("wait", t.certificate_issuing),
+            (None, _, _) => ("wait", t.certificate_none),
+        };
+        State { tone, text }
+    }
+
+    /// The fields of the last failure.
+    fn evidence(&self) -> Vec<(String, String)> {
+        let failure = self.detail.domain.last_failure.as_ref();
+        let value = failure.and_then(|failure| serde_json::to_value(failure).ok());
+        let Some(Value::Object(fields)) = value else {
+            return Vec::new();
+        };
+        let fields = fields.into_iter().filter(|(name, _)| name != "code");
+        fields.map(|(name, value)| (name, shown(&value))).collect()
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = &HistoryLine> {
+        self.detail.events.iter().rev()
+    }
+
+    fn event_detail(&self, line: &HistoryLine) -> Option<String> {
+        let is_empty = match &line.detail {
+            Value::Null => true,
+            Value::Object(fields) => fields.is_empty(),
+            _ => false,
+        };
+        (!is_empty).then(|| format!("{:#}", line.detail))
+    }
+
+    fn took(&self, line: &HistoryLine) -> String {
+        match line.duration_ms {
+            None => String::new(),
+            Some(millis @ 0..1_000) => format!("{millis}\u{a0}ms"),
+            Some(millis) => format!("{}.{}\u{a0}s", millis / 1_000, millis % 1_000 / 100),
+        }
+    }
+
+    /// The explanation of the CA, if it is an address that a browser may open.
+    fn explanation(&self) -> Option<&str> {
+        let renewal = self.detail.domain.renewal.as_ref()?;
+        let url = renewal.explanation_url.as_deref()?;
+        url.starts_with("https://").then_some(url)
+    }
+
+    /// The window that the CA suggests for the renewal.
+    fn window(&self) -> Option<Window> {
+        let window = self.detail.domain.renewal.as_ref()?.window?;
+        Some(Window {
+            start: window.start(),
+            end: window.end(),
+        })
+    }
+
+    fn can_renew(&self) -> bool {
+        self.page.is_operator() && self.detail.domain.renewal.is_some()
+    }
+}
+
+/// A JSON value for people: a list with commas, anything else as it is.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}

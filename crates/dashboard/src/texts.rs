@@ -1,0 +1,284 @@
+//! The texts of all pages in every language, side by side, so that the compiler misses none.
+//!
+//! The list is long because it is the only place of texts. A placeholder is a word in braces.
+
+macro_rules! texts {
+    ($($key:ident: $en:literal, $ru:literal;)+) => {
+        /// The texts of one language.
+        #[derive(Debug)]
+        #[expect(missing_docs, reason = "each field is shown in English below")]
+        pub struct Texts { $(pub $key: &'static str,)+ }
+
+        /// English.
+        pub static EN: Texts = Texts { $($key: $en,)+ };
+
+        /// Russian.
+        pub static RU: Texts = Texts { $($key: $ru,)+ };
+
+        /// Every key with its text in English and in Russian.
+        pub const ALL: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ru),)+];
+    };
+}
+
+texts! {
+    // The frame.
+    skip: "Skip to the content", "Перейти к содержимому";
+    menu: "Pages", "Разделы";
+    overview: "Overview", "Обзор";
+    domains: "Domains", "Домены";
+    causes: "Causes", "Причины";
+    renewals: "Renewals", "Продление";
+    limits: "CA limits", "Лимиты УЦ";
+    edges: "Edges", "Узлы";
+    sign_out: "Sign out", "Выйти";
+    signed_in_as: "Signed in as", "Вы вошли как";
+    language: "Language", "Язык";
+    theme: "Theme", "Тема";
+    theme_system: "System", "Системная";
+    theme_light: "Light", "Светлая";
+    theme_dark: "Dark", "Тёмная";
+    apply: "Apply", "Применить";
+    preferences: "Language and theme", "Язык и тема";
+    stale: "The service does not answer. What you see is from {time}.", "Сервис не отвечает. Показаны данные на {time}.";
+
+    // Times.
+    ago: "{time} ago", "{time} назад";
+    in_time: "in {time}", "через {time}";
+    unit_seconds: "s", "с";
+    unit_minutes: "min", "мин";
+    unit_hours: "h", "ч";
+    unit_days: "d", "дн";
+
+    // States.
+    status_pending_dns: "Waiting for DNS", "Ждёт DNS";
+    status_pending_http: "Waiting for HTTP", "Ждёт HTTP";
+    status_issuing: "Issuing", "Выпуск";
+    status_active: "Active", "Активен";
+    status_failed: "Failed", "Ошибка";
+    status_pending_removal: "Being removed", "Удаляется";
+    status_removed: "Removed", "Удалён";
+    actor_customer: "Customer", "Клиент";
+    actor_operator: "Operator", "Оператор";
+    actor_nobody: "Nobody", "Никто";
+    edge_answers: "Answers", "Отвечает";
+    edge_silent: "Silent", "Молчит";
+    edge_probation: "On probation", "На проверке";
+    edge_waits: "Waits for approval", "Ждёт одобрения";
+    edge_left: "No longer configured", "Больше не в настройках";
+
+    // Signing in.
+    sign_in: "Sign in", "Вход";
+    sign_in_lead: "The dashboard shows every domain of this service, and lets operators act on them.", "Панель показывает все домены сервиса и позволяет операторам действовать.";
+    token: "Admin token", "Токен администратора";
+    token_help: "One of the tokens of Admin:Tokens. The session ends after 12 hours, or when the token is replaced.", "Один из токенов Admin:Tokens. Сеанс длится 12 часов и кончается раньше, если токен заменён.";
+    token_refused: "This token is not known. Check it and try again.", "Этот токен неизвестен. Проверьте его и попробуйте снова.";
+    session_ended: "Your session has ended. Sign in again.", "Сеанс завершён. Войдите снова.";
+
+    // Problems.
+    problem_request: "This request cannot be used", "Запрос нельзя выполнить";
+    problem_forbidden: "Your role does not allow this", "Ваша роль этого не позволяет";
+    problem_not_found: "There is nothing here", "Здесь ничего нет";
+    problem_conflict: "The state does not allow this", "Состояние этого не позволяет";
+    problem_unavailable: "The service cannot read its database", "Сервис не может прочитать базу данных";
+    problem_internal: "The service failed", "Сбой сервиса";
+    advice_forbidden: "Ask somebody with a higher role, or sign in with another token.", "Обратитесь к тому, у кого роль выше, или войдите с другим токеном.";
+    advice_unavailable: "Certificates that are deployed stay served. This page works again as soon as the database answers.", "Установленные сертификаты продолжают работать. Страница откроется, как только база данных ответит.";
+    advice_other: "Go back, or begin at the overview.", "Вернитесь назад или начните с обзора.";
+    try_again: "Try again", "Повторить";
+
+    // The overview.
+    overview_question: "Does anything need you?", "Требуется ли ваше внимание?";
+    all_clear: "All clear", "Всё в порядке";
+    looked_at: "looked at", "проверено в";
+    attention: "Attention", "Внимание";
+    attention_operator: "domains wait for the operator", "доменов ждут оператора";
+    attention_expiring: "domains have a certificate that ends within 7 days", "доменов с сертификатом, который кончится в ближайшие 7 дней";
+    attention_served: "domains are served, but their renewal fails", "доменов работают, но продление не удаётся";
+    attention_silent: "edges do not answer", "узлов не отвечают";
+    attention_probation: "edges are on probation after an outage", "узлов на проверке после сбоя";
+    attention_approval: "edges wait for approval", "узлов ждут одобрения";
+    attention_limits: "limits of the account are used up", "лимитов учётной записи исчерпаны";
+    attention_counts: "The counts are older than 5 minutes: the worker may be stopped", "Счётчики старше 5 минут: возможно, обработчик остановлен";
+    domains_by_status: "Domains by status", "Домены по состоянию";
+    all_domains: "All domains", "Все домены";
+    since_earlier: "in {time}", "за {time}";
+    last_week: "The last 7 days", "Последние 7 дней";
+    chart_served: "Domains that are served", "Работающие домены";
+    chart_open: "Domains on the way, and failed ones", "Домены в работе и с ошибкой";
+    chart_pending: "On the way", "В работе";
+    chart_table: "Show as a table", "Показать таблицей";
+    chart_none: "Curves appear after the first hours of counting.", "Графики появятся после первых часов подсчёта.";
+    day: "Day", "День";
+    top_causes: "Top causes", "Главные причины";
+    all_causes: "All causes", "Все причины";
+    no_causes: "No domain has a failure.", "Ни у одного домена нет ошибки.";
+    edges_at_a_glance: "Edges", "Узлы";
+    no_edges: "No edge is known yet.", "Узлов пока нет.";
+    limits_in_use: "Limits of the account, left of all", "Лимиты учётной записи, осталось из всех";
+    no_limits: "No limit is used or waited for.", "Лимиты не используются.";
+    no_account_limits: "No limits are known for this CA.", "Для этого УЦ лимиты не известны.";
+    all_limits: "All limits", "Все лимиты";
+    all_edges: "All edges", "Все узлы";
+
+    // Columns.
+    col_status: "Status", "Состояние";
+    col_domains: "Domains", "Домены";
+    col_change: "Change", "Изменение";
+    col_code: "Code", "Код";
+    col_actor: "Who must act", "Кто действует";
+    col_served: "Served", "Работают";
+    col_hostname: "Hostname", "Имя";
+    col_tenant: "Tenant", "Клиент";
+    col_since: "Since", "С";
+    col_next: "Next attempt", "Следующая попытка";
+    col_ends: "Certificate ends", "Сертификат до";
+    col_edge: "Edge", "Узел";
+    col_state: "State", "Состояние";
+    col_limit: "Limit", "Лимит";
+    col_of: "Of", "Для";
+    col_left: "Left", "Осталось";
+    col_next_at: "Next request", "Следующий запрос";
+    col_blocked: "Blocked by the CA until", "Запрет УЦ до";
+    col_action: "Action", "Действие";
+
+    // Limits.
+    the_account: "the account", "учётная запись";
+    no_limit: "no limit", "без лимита";
+    now: "now", "сейчас";
+    limits_question: "What may we still order?", "Что ещё можно заказать?";
+    limits_lead: "Limits of {ca} that are used in part or waited for.", "Лимиты {ca}, которые частично использованы или ожидаются.";
+    limits_of_names: "Limits of names and tenants", "Лимиты имён и клиентов";
+    lift: "Lift", "Снять";
+    lift_help: "Domains that wait for this limit are due at once. If the CA refuses again, they wait again.", "Ожидающие домены продолжат сразу. Если УЦ снова откажет, они снова будут ждать.";
+    lifted: "The limit is lifted.", "Лимит снят.";
+
+    // Domains.
+    domains_question: "Which ones?", "Какие именно?";
+    filter: "Filter", "Фильтр";
+    search: "Name", "Имя";
+    match_containing: "contains", "содержит";
+    match_name: "is exactly", "совпадает";
+    match_prefix: "begins with", "начинается с";
+    match_suffix: "is or is below", "равно или ниже";
+    match_label: "How the name is compared", "Как сравнивать имя";
+    any: "any", "любое";
+    expires_within: "Certificate ends within", "Сертификат кончится за";
+    show: "Show", "Показать";
+    clear_filter: "Clear the filter", "Сбросить фильтр";
+    no_domains: "No domain matches this filter.", "Нет доменов по этому фильтру.";
+    next_page: "Next page", "Следующая страница";
+    first_page: "First page", "Первая страница";
+    stale_place: "This link to a page is too old or was made for another filter. Begin at the first page.", "Ссылка на страницу устарела или создана для другого фильтра. Начните с первой страницы.";
+    matching: "match", "подходят";
+    pending_edge: "Not yet on edge", "Ещё не на узле";
+
+    // One domain.
+    name_state: "Name", "Имя";
+    certificate_state: "Certificate", "Сертификат";
+    name_here: "points at the edges", "указывает на узлы";
+    name_unchecked: "is not checked yet", "ещё не проверено";
+    name_wrong: "does not lead to the edges", "не ведёт на узлы";
+    name_moved: "moved away", "уведено";
+    name_refused: "is refused", "отклонено";
+    certificate_none: "none yet", "ещё нет";
+    certificate_issuing: "is being issued", "выпускается";
+    certificate_served: "is served", "установлен";
+    certificate_renewing: "is served, renewal under way", "установлен, идёт продление";
+    certificate_ended: "has ended", "истёк";
+    ends: "ends", "истекает";
+    renewal_begins: "renewal begins", "продление начнётся";
+    customer_reads: "The customer reads", "Клиент видит";
+    customer_reads_nothing: "Nothing: there is no failure.", "Ничего: ошибок нет.";
+    copy: "Copy", "Копировать";
+    copied: "Copied", "Скопировано";
+    facts: "Facts", "Сведения";
+    evidence: "Evidence of the last failure", "Подробности последней ошибки";
+    attempts: "Attempts since the last progress", "Попыток с последнего успеха";
+    target: "CNAME must point at", "CNAME должен указывать на";
+    ownership: "Ownership", "Владение";
+    taken_in: "Taken in", "Принят";
+    updated: "Last written", "Последняя запись";
+    identifier: "Identifier", "Идентификатор";
+    phase: "Phase", "Этап";
+    safest_caa: "Safest CAA record", "Самая строгая запись CAA";
+    renewal_window: "Window that the CA suggests", "Срок, предложенный УЦ";
+    explanation: "The CA's explanation", "Пояснение УЦ";
+    on_edges: "On the edges", "На узлах";
+    not_on_edges: "No edge has presented a certificate for it.", "Ни один узел ещё не показал сертификат.";
+    generation: "Generation", "Поколение";
+    presented: "Presented since", "Показывает с";
+    other_claims: "Other domains with this hostname", "Другие домены с этим именем";
+    timeline: "Timeline", "История";
+    no_events: "Nothing has happened yet.", "Пока ничего не произошло.";
+    when: "When", "Когда";
+    event: "Event", "Событие";
+    took: "Took", "Заняло";
+    by: "By", "Кто";
+    details: "Details", "Подробности";
+    act: "Act", "Действия";
+    reason: "Reason (optional, kept in the timeline)", "Причина (необязательно, сохраняется в истории)";
+    retry: "Check again now", "Проверить сейчас";
+    retry_help: "Makes the next step due now. A failed domain starts over. Limits of the CA stay in force.", "Следующий шаг выполнится сразу. Домен с ошибкой начнёт сначала. Лимиты УЦ остаются в силе.";
+    renew: "Renew now", "Продлить сейчас";
+    renew_help: "Begins the renewal now. The present certificate is served meanwhile.", "Продление начнётся сразу. Пока работает нынешний сертификат.";
+    retried: "The next step is due now.", "Следующий шаг выполнится сейчас.";
+    renewed: "The renewal is due now.", "Продление начнётся сейчас.";
+    waits_for_request: "waits for a request", "ждёт запроса";
+
+    // Causes.
+    causes_question: "What goes wrong?", "Что не получается?";
+    causes_lead: "Domains by the code of their last failure. Served ones have a certificate, but their renewal fails.", "Домены по коду последней ошибки. Работающие имеют сертификат, но продление не удаётся.";
+
+    // Renewals.
+    renewals_question: "Will anything expire?", "Что-нибудь истечёт?";
+    ending_within: "Ends within", "Истекает за";
+    soonest: "Certificates that end first", "Сертификаты, которые кончатся первыми";
+    renewals_lead: "Domains that moved away are left out, as nobody waits for their renewal.", "Уведённые домены не показаны: их продления никто не ждёт.";
+    none_ends: "No certificate ends within 30 days.", "За 30 дней не кончится ни один сертификат.";
+    col_renewal: "Renewal", "Продление";
+    renewal_under_way: "under way", "идёт";
+
+    // Edges.
+    edges_question: "Is everything served?", "Всё ли работает?";
+    col_expected: "Expected", "Ожидается";
+    col_refused: "Refused", "Отклонено";
+    col_unknown: "Unknown", "Неизвестно";
+    col_compared: "Compared", "Сверено";
+    never: "never", "никогда";
+    approve: "Approve", "Одобрить";
+    approved: "The edge is approved.", "Узел одобрен.";
+    approve_help: "The service sends it certificates after its next DNS lookup.", "Сервис отправит ему сертификаты после следующего запроса DNS.";
+    edge_serves: "Serving", "Работают";
+    edge_behind: "Pending", "Ожидают";
+    last_problem: "Last problem", "Последняя ошибка";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        let parts = text.split('{').skip(1);
+        parts.filter_map(|part| part.split('}').next()).collect()
+    }
+
+    #[test]
+    fn every_text_is_there_in_both_languages_with_the_same_placeholders() {
+        for (key, en, ru) in ALL {
+            assert!(!en.trim().is_empty() && !ru.trim().is_empty(), "{key}");
+            assert_eq!(placeholders(en), placeholders(ru), "{key}");
+            assert_eq!(en.ends_with('.'), ru.ends_with('.'), "{key}");
+            assert_eq!(en.ends_with('?'), ru.ends_with('?'), "{key}");
+            assert!(
+                ru.chars().any(|c| c.is_alphabetic() && !c.is_ascii()),
+                "{key}: {ru}"
+            );
+            assert!(
+                en.chars().all(|c| !matches!(c, 'а'..='я' | 'А'..='Я')),
+                "{key}: {en}"
+            );
+        }
+    }
+}

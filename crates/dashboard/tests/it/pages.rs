@@ -1,0 +1,142 @@
+//! The pages.
+
+use dps_dashboard::{Language, Template};
+
+use crate::html::{check, parse};
+use crate::samples;
+
+/// Texts that customers, CAs and others can make a part of a page.
+const HOSTILE: [&str; 12] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onfocus='alert(1)' autofocus='",
+    "</title></textarea></svg><svg onload=alert(1)>",
+    "javascript:alert(1)",
+    "{{7*7}}{% if true %}",
+    "&lt;b&gt; &#60;script&#62;",
+    "<!-- --><!--",
+    "]]><![CDATA[",
+    "\u{202e}moc.live\u{202c}",
+    "line\nbreak\r\nand \u{0} zero",
+    "style=\"position:fixed\" hx-get=\"https://evil.test\"",
+];
+
+/// Every page, with this text wherever others write texts.
+fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("overview", samples::overview(language, text).render()),
+        ("sign in", samples::sign_in(language, text).render()),
+        ("problem", samples::problem(language, text).render()),
+        ("domains", samples::domains(language, text).render()),
+        ("domain", samples::domain_view(language, text).render()),
+        ("causes", samples::causes(language, text).render()),
+        ("renewals", samples::renewals(language, text).render()),
+        ("limits", samples::limits(language, text).render()),
+        ("edges", samples::edges(language, text).render()),
+    ]
+    .into_iter()
+    .map(|(name, page)| (name, page.unwrap()))
+    .collect()
+}
+
+#[test]
+fn every_page_keeps_the_rules_in_both_languages() {
+    for language in Language::ALL {
+        for (name, page) in pages(language, "edge-1.test") {
+            check(name, &page);
+            assert!(page.len() < 150_000, "{name} has {} bytes", page.len());
+        }
+    }
+}
+
+#[test]
+fn hostile_texts_change_no_page() {
+    for (index, (name, calm)) in pages(Language::English, "calm").into_iter().enumerate() {
+        let shape = |page: &str| -> Vec<(String, Vec<String>)> {
+            let tags = parse(page).into_iter();
+            tags.map(|tag| (tag.name, tag.attributes.into_keys().collect()))
+                .collect()
+        };
+        for text in HOSTILE {
+            let (_, page) = &pages(Language::English, text)[index];
+            assert_eq!(shape(page), shape(&calm), "{name}: {text}");
+            check(name, page);
+        }
+    }
+}
+
+#[test]
+fn a_calm_fleet_is_all_clear_and_another_says_what_needs_attention() {
+    let mut view = samples::overview(Language::English, "edge-1.test");
+    let page = view.render().unwrap();
+    for text in [
+        "Attention",
+        "<b>40</b> domains wait for the operator",
+        "<b>10\u{202f}000+</b>",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    view.fleet = samples::calm_fleet();
+    view.edges.retain(|edge| edge.state == "answers");
+    view.limits.clear();
+    let page = view.render().unwrap();
+    assert!(page.contains("All clear"));
+    assert!(!page.contains("class=\"attention\""));
+    view.page.now = samples::seconds_ago(-3_600);
+    assert!(view.render().unwrap().contains("The counts are older"));
+}
+
+#[test]
+fn a_viewer_sees_no_control_that_acts() {
+    let viewer = |mut page: dps_dashboard::Page| {
+        page.user = page.user.map(|user| dps_dashboard::User {
+            is_operator: false,
+            is_admin: false,
+            ..user
+        });
+        page
+    };
+    let language = Language::English;
+    let acting = ["/retry\"", "/renew\"", "\"/ca/lift\"", "\"/edges/approve\""];
+    let pages = |change: &dyn Fn(dps_dashboard::Page) -> dps_dashboard::Page| {
+        let mut domain = samples::domain_view(language, "a.test");
+        domain.page = change(domain.page);
+        let mut limits = samples::limits(language, "a.test");
+        limits.page = change(limits.page);
+        let mut edges = samples::edges(language, "a.test");
+        edges.page = change(edges.page);
+        let pages = [domain.render(), limits.render(), edges.render()];
+        pages.map(Result::unwrap).concat()
+    };
+    let (seen, all) = (pages(&viewer), pages(&|page| page));
+    for action in acting {
+        assert!(all.contains(action), "{action}");
+        assert!(!seen.contains(action), "{action}");
+    }
+}
+
+#[test]
+fn a_place_that_is_too_old_leads_to_the_first_page() {
+    let mut view = samples::domains(Language::English, "a.test");
+    view.domains = None;
+    view.problem = Some((
+        "after".to_owned(),
+        "the place is of another list".to_owned(),
+    ));
+    let page = view.render().unwrap();
+    assert!(page.contains("Begin at the first page"), "{page}");
+    assert!(
+        page.contains("href=\"/domains?q=a.test&#38;tenant=a.test"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_languages_differ_and_the_page_says_which_it_is() {
+    let [english, russian] = Language::ALL.map(|language| pages(language, "a.test"));
+    for ((name, english), (_, russian)) in english.iter().zip(&russian) {
+        assert!(english.contains("<html lang=\"en\""), "{name}");
+        assert!(russian.contains("<html lang=\"ru\""), "{name}");
+        assert_ne!(english.len(), russian.len(), "{name}");
+    }
+}

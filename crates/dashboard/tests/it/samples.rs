@@ -1,0 +1,284 @@
+//! Documents of a fleet, with a text of choice wherever others write texts.
+
+use dps_admin_api::{
+    Cause, Claim, Domain, DomainDetail, Domains, EdgeDeployment, Fleet, HistoryLine, Limit,
+    Renewal, StatusCount,
+};
+use dps_dashboard::{
+    Causes, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView, EndingDay, Facet, FilterFields,
+    Headroom, Hour, Language, LimitsView, Notice, Overview, Page, ProblemView, Renewals, Section,
+    SignIn, Theme, User,
+};
+use dps_domain::renewal::info::SuggestedWindow;
+use dps_domain::{
+    Actor, CertificateId, DomainId, EventKind, Failure, FailureCode, Hostname, Status, Timestamp,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+pub(crate) fn seconds_ago(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(NOW.unix_seconds() - seconds)
+}
+
+/// The frame of a page. `text` is the name of the person and a part of the address.
+pub(crate) fn frame(language: Language, text: &str) -> Page {
+    Page {
+        language,
+        theme: Theme::Dark,
+        now: NOW,
+        here: format!("/domains?q={text}"),
+        section: Section::Overview,
+        user: Some(User {
+            name: text.to_owned(),
+            role: "Admin",
+            is_operator: true,
+            is_admin: true,
+        }),
+    }
+}
+
+pub(crate) fn fleet() -> Fleet {
+    let status = |status| StatusCount {
+        status,
+        domains: 12_345,
+        change: Some(-7),
+    };
+    let cause = |code: FailureCode, actor| Cause {
+        code: code.as_str(),
+        actor,
+        domains: 40,
+        served: 2,
+        change: Some(3),
+    };
+    Fleet {
+        counted_at: seconds_ago(30),
+        compared_with: Some(seconds_ago(86_400)),
+        domains: 1_000_000,
+        statuses: Status::ALL.map(status).into(),
+        causes: vec![
+            cause(FailureCode::DnsNxdomain, Actor::Customer),
+            cause(FailureCode::EdgeRejected, Actor::Operator),
+            cause(FailureCode::AcmeRateLimited, Actor::Nobody),
+        ],
+        expiring: 10_000,
+    }
+}
+
+pub(crate) fn calm_fleet() -> Fleet {
+    Fleet {
+        causes: vec![],
+        expiring: 0,
+        ..fleet()
+    }
+}
+
+pub(crate) fn limit(text: &str) -> Limit {
+    Limit {
+        limit: "RegisteredDomain".to_owned(),
+        name: Some(text.to_owned()),
+        left: Some(0),
+        next_at: seconds_ago(-600),
+        blocked_until: Some(seconds_ago(-7_200)),
+    }
+}
+
+pub(crate) fn overview(language: Language, text: &str) -> Overview {
+    let edge = |state| EdgeState {
+        name: text.to_owned(),
+        state,
+    };
+    let hour = |hour: i64| Hour {
+        at: seconds_ago((50 - hour) * 3_600),
+        active: 900 + hour.unsigned_abs(),
+        pending: 40,
+        failed: 3,
+    };
+    Overview {
+        page: frame(language, text),
+        fleet: fleet(),
+        expiring_is_least: true,
+        edges: [
+            "answers",
+            "silent",
+            "on probation",
+            "waits for approval",
+            "no longer configured",
+        ]
+        .map(edge)
+        .into(),
+        limits: vec![Headroom {
+            limit: limit(text),
+            capacity: 300,
+        }],
+        hours: (0..=50).map(hour).collect(),
+    }
+}
+
+pub(crate) fn sign_in(language: Language, text: &str) -> SignIn {
+    SignIn {
+        page: Page {
+            user: None,
+            ..frame(language, text)
+        },
+        next: text.to_owned(),
+        is_refused: true,
+        is_ended: true,
+    }
+}
+
+pub(crate) fn problem(language: Language, text: &str) -> ProblemView {
+    ProblemView {
+        page: frame(language, text),
+        status: 503,
+        detail: text.to_owned(),
+    }
+}
+
+pub(crate) fn domain(text: &str) -> Domain {
+    let failure = Failure::DnsWrongTarget {
+        chain: vec![text.to_owned()],
+        addresses: vec![],
+        more: 0,
+    };
+    Domain {
+        id: DomainId::from_uuid(Uuid::from_u128(7)),
+        tenant_id: text.to_owned(),
+        hostname: Hostname::parse("shop.example.com").unwrap(),
+        cname_target: Hostname::parse("customers.platform.example").unwrap(),
+        status: Status::Active,
+        status_since: Some(seconds_ago(90_000)),
+        phase: "live",
+        attempt: 3,
+        next_attempt_at: Some(seconds_ago(-90)),
+        ownership: text.to_owned(),
+        code: Some(failure.code()),
+        actor: Some(failure.actor()),
+        last_failure: Some(failure),
+        message: Some(text.to_owned()),
+        renewal: Some(Renewal {
+            not_after: seconds_ago(-900_000),
+            renew_at: Some(seconds_ago(-300_000)),
+            window: SuggestedWindow::new(seconds_ago(-300_000), seconds_ago(-400_000)).ok(),
+            explanation_url: Some(format!("https://ca.test/{text}")),
+            poll_at: None,
+        }),
+        created_at: seconds_ago(9_000_000),
+        updated_at: seconds_ago(9_000),
+    }
+}
+
+pub(crate) fn detail(text: &str) -> DomainDetail {
+    let domain = domain(text);
+    DomainDetail {
+        safest_caa_record: Some(text.to_owned()),
+        edges: vec![EdgeDeployment {
+            edge: text.to_owned(),
+            is_configured: false,
+            certificate_id: CertificateId::from_uuid(Uuid::from_u128(9)),
+            generation: 4,
+            deployed_at: seconds_ago(8_000),
+        }],
+        other_claims: vec![Claim {
+            id: domain.id,
+            tenant_id: text.to_owned(),
+            status: Status::Failed,
+            ownership: text.to_owned(),
+        }],
+        events: vec![HistoryLine {
+            at: seconds_ago(5_000),
+            kind: EventKind::DnsReady,
+            phase: text.to_owned(),
+            detail: json!({ "reason": text }),
+            duration_ms: Some(1_234),
+            replica: text.to_owned(),
+        }],
+        domain,
+    }
+}
+
+pub(crate) fn domains(language: Language, text: &str) -> DomainsView {
+    let facet = |status| Facet {
+        status,
+        domains: Some(1_000),
+    };
+    DomainsView {
+        page: frame(language, text),
+        filter: FilterFields {
+            q: text.to_owned(),
+            tenant: text.to_owned(),
+            edge: text.to_owned(),
+            ..FilterFields::default()
+        },
+        facets: vec![facet(None), facet(Some(Status::Failed))],
+        domains: Some(Domains {
+            items: vec![domain(text)],
+            next: Some(text.to_owned()),
+        }),
+        problem: Some(("tenant".to_owned(), text.to_owned())),
+        is_first: false,
+        edges: vec![text.to_owned()],
+    }
+}
+
+pub(crate) fn domain_view(language: Language, text: &str) -> DomainView {
+    DomainView {
+        page: frame(language, text),
+        detail: detail(text),
+        notice: Some(Notice::Retried),
+    }
+}
+
+pub(crate) fn causes(language: Language, text: &str) -> Causes {
+    Causes {
+        page: frame(language, text),
+        fleet: fleet(),
+    }
+}
+
+pub(crate) fn renewals(language: Language, text: &str) -> Renewals {
+    Renewals {
+        page: frame(language, text),
+        ending: vec![EndingDay {
+            within: "7d",
+            domains: 10_000,
+            is_least: true,
+        }],
+        soonest: Domains {
+            items: vec![domain(text)],
+            next: Some(text.to_owned()),
+        },
+    }
+}
+
+pub(crate) fn limits(language: Language, text: &str) -> LimitsView {
+    LimitsView {
+        page: frame(language, text),
+        directory_url: text.to_owned(),
+        of_account: vec![Headroom {
+            limit: limit(text),
+            capacity: 300,
+        }],
+        of_names: vec![limit(text)],
+        next: Some(text.to_owned()),
+        is_lifted: true,
+    }
+}
+
+pub(crate) fn edges(language: Language, text: &str) -> EdgesView {
+    EdgesView {
+        page: frame(language, text),
+        edges: vec![EdgeRow {
+            name: text.to_owned(),
+            state: "waits for approval",
+            unreachable_since: Some(seconds_ago(60)),
+            problem: Some(text.to_owned()),
+            expected: Some(1_000_000),
+            refused: Some(1),
+            unknown: None,
+            compared_at: Some(seconds_ago(100)),
+        }],
+        is_approved: true,
+    }
+}

@@ -1,0 +1,54 @@
+//! The record of operators' actions.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use dps_admin_api::Activities;
+use dps_application::ports::fleet_view::MAX_PAGE;
+use dps_domain::ActionId;
+use serde::Deserialize;
+
+use super::App;
+use super::params::query;
+use super::problem::{ReadRefusals, Refusal};
+use crate::cli::activity;
+
+/// Actions of a page without `limit`.
+const DEFAULT_PAGE: u32 = 100;
+
+/// A page of actions.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ActivityQuery {
+    /// Actions at most, from 1 to 1000; 100 by default.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    before: Option<String>,
+}
+
+/// Lists the actions of operators, the newest first.
+///
+/// Actions are kept for 400 days.
+#[utoipa::path(get, path = "/admin/v1/activity", tag = "viewer", operation_id = "listActivity",
+    security(("token" = [])), params(ActivityQuery),
+    responses((status = 200, description = "A page of actions.", body = Activities), ReadRefusals))]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+) -> Result<Json<Activities>, Refusal> {
+    let wanted: ActivityQuery = query(&uri)?;
+    let limit = wanted.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        let detail = format!("give a number from 1 to {MAX_PAGE}");
+        return Err(Refusal::field("limit", detail));
+    }
+    let before = wanted.before.as_deref().map(str::parse::<ActionId>);
+    let before = before
+        .transpose()
+        .map_err(|_| Refusal::field("before", "copy it from the page before, or leave it out"))?;
+    let page = activity::page(app.store.as_ref(), before, limit).await?;
+    Ok(Json(page))
+}

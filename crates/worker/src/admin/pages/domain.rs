@@ -1,0 +1,86 @@
+//! One domain, and the actions on it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use dps_dashboard::{DomainView, Notice, Section};
+use dps_domain::Hostname;
+use serde::Deserialize;
+
+use super::frame::{Form, Frame};
+use super::{rendered, see_other};
+use crate::admin::App;
+use crate::admin::auth::Caller;
+use crate::admin::domains::{renew_domain, retry_domain};
+use crate::admin::fleet::detail;
+use crate::admin::params::PathHost;
+use crate::admin::problem::Refusal;
+
+/// The query of the page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    done: String,
+}
+
+/// The form of an action.
+#[derive(Debug, Deserialize)]
+pub(super) struct Action {
+    #[serde(default)]
+    reason: String,
+}
+
+impl Action {
+    fn reason(&self) -> Option<&str> {
+        let reason = self.reason.trim();
+        (!reason.is_empty()).then_some(reason)
+    }
+}
+
+/// Shows a domain.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    PathHost(host): PathHost,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let detail = detail(&app, &host).await?;
+    let notice = match asked.done.as_str() {
+        "retry" => Some(Notice::Retried),
+        "renew" => Some(Notice::Renewed),
+        _ => None,
+    };
+    Ok(rendered(&DomainView {
+        page: frame.within(Section::Domains),
+        detail,
+        notice,
+    }))
+}
+
+/// Makes the next step due.
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    Form(action): Form<Action>,
+) -> Result<Response, Refusal> {
+    retry_domain(&app, &caller, &host, action.reason()).await?;
+    Ok(back_to(&host, "retry"))
+}
+
+/// Makes the renewal due.
+pub(super) async fn renew(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    Form(action): Form<Action>,
+) -> Result<Response, Refusal> {
+    renew_domain(&app, &caller, &host, action.reason()).await?;
+    Ok(back_to(&host, "renew"))
+}
+
+fn back_to(host: &Hostname, done: &str) -> Response {
+    see_other(&format!("/domains/{host}?done={done}"))
+}

@@ -1,0 +1,77 @@
+//! The limits of the CA.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use dps_admin_api::LiftRequest;
+use dps_application::operator::limits::Headroom;
+use dps_dashboard::{LimitsView, Section};
+use serde::Deserialize;
+
+use super::frame::{Form, Frame};
+use super::{rendered, see_other};
+use crate::admin::App;
+use crate::admin::auth::Caller;
+use crate::admin::limits::lift_limit;
+use crate::admin::problem::Refusal;
+use crate::cli::limits;
+
+/// The query of the page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    after: String,
+    done: String,
+}
+
+/// The form to lift a limit.
+#[derive(Debug, Deserialize)]
+pub(super) struct Lift {
+    limit: String,
+    name: String,
+}
+
+/// Shows the limits of the account, and a page of those of names and tenants.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
+    let (store, now) = (app.store.as_ref(), app.now());
+    let ca = &app.settings.lets_encrypt;
+    let of_account = limits::of_account(store, ca, now).await?;
+    let of_names = limits::of_names(store, ca, now, &asked.after).await?;
+    Ok(rendered(&LimitsView {
+        page: frame.within(Section::Limits),
+        directory_url: ca.directory_url.to_string(),
+        of_account: of_account.into_iter().map(headroom).collect(),
+        of_names: of_names.states.into_iter().map(limits::wire).collect(),
+        next: of_names.next,
+        is_lifted: asked.done == "lift",
+    }))
+}
+
+/// Lifts the limit of a name or tenant.
+pub(super) async fn lift(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Lift>,
+) -> Result<Response, Refusal> {
+    let request = LiftRequest {
+        limit: form.limit,
+        name: Some(form.name),
+        reason: None,
+    };
+    lift_limit(&app, &caller, &request).await?;
+    Ok(see_other("/ca?done=lift"))
+}
+
+/// A limit of the account as the pages show it.
+pub(super) fn headroom(headroom: Headroom) -> dps_dashboard::Headroom {
+    dps_dashboard::Headroom {
+        capacity: headroom.capacity,
+        limit: limits::wire(headroom.state),
+    }
+}
