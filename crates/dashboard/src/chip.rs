@@ -1,5 +1,6 @@
 //! Words with an icon and a colour, so that none of the three is needed alone.
 
+use dps_domain::explain::Responsible;
 use dps_domain::{Actor, Status};
 
 use crate::html::Html;
@@ -43,10 +44,27 @@ pub(crate) fn actor(t: &Texts, actor: Actor) -> Html {
     }
 }
 
+pub(crate) fn responsible(t: &Texts, responsible: Responsible) -> Html {
+    match responsible {
+        Responsible::Customer => actor(t, Actor::Customer),
+        Responsible::Operator => actor(t, Actor::Operator),
+        Responsible::Ca => chip("busy", "⟳", t.actor_ca),
+        Responsible::Nobody => actor(t, Actor::Nobody),
+    }
+}
+
+pub(crate) fn presented(t: &Texts, is_wanted: bool) -> Html {
+    if is_wanted {
+        chip("good", "✓", t.presented_wanted)
+    } else {
+        chip("wait", "◷", t.presented_other)
+    }
+}
+
 pub(crate) fn edge(t: &Texts, state: &str) -> Html {
     match state {
         "answers" => chip("good", "✓", t.edge_answers),
-        "silent" => chip("bad", "✕", t.edge_silent),
+        "silent" => chip("bad", "✕", t.edge_unreachable),
         "on probation" => chip("wait", "◷", t.edge_probation),
         "waits for approval" => chip("wait", "⚑", t.edge_waits),
         _ => chip("still", "–", t.edge_left),

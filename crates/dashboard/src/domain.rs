@@ -1,11 +1,15 @@
 //! One domain: why, and what next?
 
 use askama::Template;
-use dps_admin_api::{DomainDetail, HistoryLine};
+use dps_admin_api::{DomainDetail, Explanation, HistoryLine};
+use dps_domain::explain::SeenAt;
 use dps_domain::{FailureCode, Status, Timestamp};
 use serde_json::Value;
 
 use crate::page::Page;
+
+/// Digits of a fingerprint in a table.
+const SHORT: usize = 16;
 
 /// The effect of an action, shown once above the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct DomainView {
     pub page: Page,
     /// The domain.
     pub detail: DomainDetail,
+    /// Where it stands.
+    pub explanation: Explanation,
     /// The effect of the last action.
     pub notice: Option<Notice>,
 }
@@ -39,7 +45,11 @@ struct Window {
     end: Timestamp,
 }
 
-#[expect(clippy::unused_self, reason = "templates call methods of the view")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unused_self,
+    reason = "templates call methods of the view, with references"
+)]
 impl DomainView {
     fn notice_text(&self) -> Option<&'static str> {
         let t = self.page.t();
@@ -97,6 +107,20 @@ impl DomainView {
         State { tone, text }
     }
 
+    fn seen_at(&self, kind: &SeenAt) -> &'static str {
+        let t = self.page.t();
+        match kind {
+            SeenAt::Resolver => t.kind_resolver,
+            SeenAt::Authoritative => t.kind_authoritative,
+        }
+    }
+
+    /// The beginning of a fingerprint, which tells certificates apart.
+    fn short(&self, fingerprint: &str) -> String {
+        let short: String = fingerprint.chars().take(SHORT).collect();
+        format!("{short}…")
+    }
+
     /// The fields of the last failure.
     fn evidence(&self) -> Vec<(String, String)> {
         let failure = self.detail.domain.last_failure.as_ref();
@@ -130,7 +154,7 @@ impl DomainView {
     }
 
     /// The explanation of the CA, if it is an address that a browser may open.
-    fn explanation(&self) -> Option<&str> {
+    fn ca_explanation(&self) -> Option<&str> {
         let renewal = self.detail.domain.renewal.as_ref()?;
         let url = renewal.explanation_url.as_deref()?;
         url.starts_with("https://").then_some(url)

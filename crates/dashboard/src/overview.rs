@@ -111,7 +111,7 @@ impl Overview {
                 "/domains?expiresWithin=7d",
             ),
             (served, t.attention_served, "/causes#served"),
-            (edges(&["silent"]), t.attention_silent, "/edges"),
+            (edges(&["silent"]), t.attention_unreachable, "/edges"),
             (edges(&["on probation"]), t.attention_probation, "/edges"),
             (
                 edges(&["waits for approval"]),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use dps_domain::explain::Responsible;
 use dps_domain::{Actor, Status, Timestamp};
 
 use crate::assets::{ASSETS, Assets};
@@ -230,6 +231,14 @@ impl Page {
 
     pub(crate) fn actor(&self, actor: &Actor) -> Html {
         chip::actor(self.t(), *actor)
+    }
+
+    pub(crate) fn responsible(&self, responsible: &Responsible) -> Html {
+        chip::responsible(self.t(), *responsible)
+    }
+
+    pub(crate) fn presented_chip(&self, is_wanted: &bool) -> Html {
+        chip::presented(self.t(), *is_wanted)
     }
 
     pub(crate) fn edge_chip(&self, state: &str) -> Html {

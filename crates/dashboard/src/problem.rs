@@ -29,12 +29,12 @@ impl ProblemView {
         }
     }
 
-    fn advice(&self) -> &'static str {
+    fn help(&self) -> &'static str {
         let t = self.page.t();
         match self.status {
-            403 => t.advice_forbidden,
-            503 => t.advice_unavailable,
-            _ => t.advice_other,
+            403 => t.help_forbidden,
+            503 => t.help_unavailable,
+            _ => t.help_other,
         }
     }
 }

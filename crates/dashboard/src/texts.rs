@@ -60,8 +60,11 @@ texts! {
     actor_customer: "Customer", "Клиент";
     actor_operator: "Operator", "Оператор";
     actor_nobody: "Nobody", "Никто";
+    actor_ca: "The CA", "УЦ";
+    presented_wanted: "As wanted", "Как нужно";
+    presented_other: "Not yet", "Ещё нет";
     edge_answers: "Answers", "Отвечает";
-    edge_silent: "Silent", "Молчит";
+    edge_unreachable: "Silent", "Молчит";
     edge_probation: "On probation", "На проверке";
     edge_waits: "Waits for approval", "Ждёт одобрения";
     edge_left: "No longer configured", "Больше не в настройках";
@@ -81,20 +84,20 @@ texts! {
     problem_conflict: "The state does not allow this", "Состояние этого не позволяет";
     problem_unavailable: "The service cannot read its database", "Сервис не может прочитать базу данных";
     problem_internal: "The service failed", "Сбой сервиса";
-    advice_forbidden: "Ask somebody with a higher role, or sign in with another token.", "Обратитесь к тому, у кого роль выше, или войдите с другим токеном.";
-    advice_unavailable: "Certificates that are deployed stay served. This page works again as soon as the database answers.", "Установленные сертификаты продолжают работать. Страница откроется, как только база данных ответит.";
-    advice_other: "Go back, or begin at the overview.", "Вернитесь назад или начните с обзора.";
+    help_forbidden: "Ask somebody with a higher role, or sign in with another token.", "Обратитесь к тому, у кого роль выше, или войдите с другим токеном.";
+    help_unavailable: "Certificates that are deployed stay served. This page works again as soon as the database answers.", "Установленные сертификаты продолжают работать. Страница откроется, как только база данных ответит.";
+    help_other: "Go back, or begin at the overview.", "Вернитесь назад или начните с обзора.";
     try_again: "Try again", "Повторить";
 
     // The overview.
-    overview_question: "Does anything need you?", "Требуется ли ваше внимание?";
+    overview_purpose: "Does anything need you?", "Требуется ли ваше внимание?";
     all_clear: "All clear", "Всё в порядке";
-    looked_at: "looked at", "проверено в";
+    counted_at_text: "looked at", "проверено в";
     attention: "Attention", "Внимание";
     attention_operator: "domains wait for the operator", "доменов ждут оператора";
     attention_expiring: "domains have a certificate that ends within 7 days", "доменов с сертификатом, который кончится в ближайшие 7 дней";
     attention_served: "domains are served, but their renewal fails", "доменов работают, но продление не удаётся";
-    attention_silent: "edges do not answer", "узлов не отвечают";
+    attention_unreachable: "edges do not answer", "узлов не отвечают";
     attention_probation: "edges are on probation after an outage", "узлов на проверке после сбоя";
     attention_approval: "edges wait for approval", "узлов ждут одобрения";
     attention_limits: "limits of the account are used up", "лимитов учётной записи исчерпаны";
@@ -112,7 +115,7 @@ texts! {
     top_causes: "Top causes", "Главные причины";
     all_causes: "All causes", "Все причины";
     no_causes: "No domain has a failure.", "Ни у одного домена нет ошибки.";
-    edges_at_a_glance: "Edges", "Узлы";
+    edges_summary: "Edges", "Узлы";
     no_edges: "No edge is known yet.", "Узлов пока нет.";
     limits_in_use: "Limits of the account, left of all", "Лимиты учётной записи, осталось из всех";
     no_limits: "No limit is used or waited for.", "Лимиты не используются.";
@@ -145,7 +148,7 @@ texts! {
     the_account: "the account", "учётная запись";
     no_limit: "no limit", "без лимита";
     now: "now", "сейчас";
-    limits_question: "What may we still order?", "Что ещё можно заказать?";
+    limits_purpose: "What may we still order?", "Что ещё можно заказать?";
     limits_lead: "Limits of {ca} that are used in part or waited for.", "Лимиты {ca}, которые частично использованы или ожидаются.";
     limits_of_names: "Limits of names and tenants", "Лимиты имён и клиентов";
     lift: "Lift", "Снять";
@@ -153,7 +156,7 @@ texts! {
     lifted: "The limit is lifted.", "Лимит снят.";
 
     // Domains.
-    domains_question: "Which ones?", "Какие именно?";
+    domains_purpose: "Which ones?", "Какие именно?";
     filter: "Filter", "Фильтр";
     search: "Name", "Имя";
     match_containing: "contains", "содержит";
@@ -191,8 +194,8 @@ texts! {
     customer_reads_nothing: "Nothing: there is no failure.", "Ничего: ошибок нет.";
     copy: "Copy", "Копировать";
     copied: "Copied", "Скопировано";
-    facts: "Facts", "Сведения";
-    evidence: "Evidence of the last failure", "Подробности последней ошибки";
+    details_list: "Facts", "Сведения";
+    evidence: "Details of the last failure", "Подробности последней ошибки";
     attempts: "Attempts since the last progress", "Попыток с последнего успеха";
     target: "CNAME must point at", "CNAME должен указывать на";
     ownership: "Ownership", "Владение";
@@ -204,8 +207,21 @@ texts! {
     renewal_window: "Window that the CA suggests", "Срок, предложенный УЦ";
     explanation: "The CA's explanation", "Пояснение УЦ";
     on_edges: "On the edges", "На узлах";
+    next_step: "Next step", "Следующий шаг";
+    worked_on: "A process works on it until", "Процесс работает над ним до";
+    operator_remedy: "The operator can", "Оператор может";
+    seen_by_dns: "DNS answers", "Ответы DNS";
+    seen_by_probe: "Answers to the HTTP probe", "Ответы на HTTP-проверку";
+    ca_words: "The CA said", "УЦ сообщил";
+    col_server: "Server", "Сервер";
+    col_answer: "Answer", "Ответ";
+    kind_resolver: "resolver", "резолвер";
+    kind_authoritative: "authoritative", "авторитетный";
+    limits_touched: "Limits of its next order", "Лимиты следующего заказа";
+    col_until: "No order before", "Заказ не раньше";
+    open_order: "Open order", "Открытый заказ";
+    fingerprint: "Fingerprint (SHA-256)", "Отпечаток (SHA-256)";
     not_on_edges: "No edge has presented a certificate for it.", "Ни один узел ещё не показал сертификат.";
-    generation: "Generation", "Поколение";
     presented: "Presented since", "Показывает с";
     other_claims: "Other domains with this hostname", "Другие домены с этим именем";
     timeline: "Timeline", "История";
@@ -226,11 +242,11 @@ texts! {
     waits_for_request: "waits for a request", "ждёт запроса";
 
     // Causes.
-    causes_question: "What goes wrong?", "Что не получается?";
+    causes_purpose: "What goes wrong?", "Что не получается?";
     causes_lead: "Domains by the code of their last failure. Served ones have a certificate, but their renewal fails.", "Домены по коду последней ошибки. Работающие имеют сертификат, но продление не удаётся.";
 
     // Renewals.
-    renewals_question: "Will anything expire?", "Что-нибудь истечёт?";
+    renewals_purpose: "Will anything expire?", "Что-нибудь истечёт?";
     ending_within: "Ends within", "Истекает за";
     soonest: "Certificates that end first", "Сертификаты, которые кончатся первыми";
     renewals_lead: "Domains that moved away are left out, as nobody waits for their renewal.", "Уведённые домены не показаны: их продления никто не ждёт.";
@@ -239,7 +255,7 @@ texts! {
     renewal_under_way: "under way", "идёт";
 
     // Edges.
-    edges_question: "Is everything served?", "Всё ли работает?";
+    edges_purpose: "Is everything served?", "Всё ли работает?";
     col_expected: "Expected", "Ожидается";
     col_refused: "Refused", "Отклонено";
     col_unknown: "Unknown", "Неизвестно";
@@ -249,7 +265,7 @@ texts! {
     approved: "The edge is approved.", "Узел одобрен.";
     approve_help: "The service sends it certificates after its next DNS lookup.", "Сервис отправит ему сертификаты после следующего запроса DNS.";
     edge_serves: "Serving", "Работают";
-    edge_behind: "Pending", "Ожидают";
+    edge_pending_list: "Pending", "Ожидают";
     last_problem: "Last problem", "Последняя ошибка";
 }
 

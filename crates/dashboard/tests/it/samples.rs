@@ -1,14 +1,16 @@
 //! Documents of a fleet, with a text of choice wherever others write texts.
 
 use dps_admin_api::{
-    Cause, Claim, Domain, DomainDetail, Domains, EdgeDeployment, Fleet, HistoryLine, Limit,
-    Renewal, StatusCount,
+    Cause, Claim, DnsEvidence, Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment,
+    Evidence, Explanation, Fleet, HistoryLine, KnownOrder, Limit, NextStep, ProbeEvidence, Renewal,
+    RunningLease, StatusCount, TouchedLimit, WantedCertificate,
 };
 use dps_dashboard::{
     Causes, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView, EndingDay, Facet, FilterFields,
     Headroom, Hour, Language, LimitsView, Notice, Overview, Page, ProblemView, Renewals, Section,
     SignIn, Theme, User,
 };
+use dps_domain::explain::{Responsible, SeenAt};
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{
     Actor, CertificateId, DomainId, EventKind, Failure, FailureCode, Hostname, Status, Timestamp,
@@ -198,6 +200,73 @@ pub(crate) fn detail(text: &str) -> DomainDetail {
     }
 }
 
+pub(crate) fn explanation(text: &str) -> Explanation {
+    let domain = domain(text);
+    Explanation {
+        hostname: domain.hostname,
+        id: domain.id,
+        tenant_id: text.to_owned(),
+        explained_at: NOW,
+        status: domain.status,
+        status_since: domain.status_since,
+        phase: domain.phase,
+        summary: text.to_owned(),
+        responsible: Responsible::Ca,
+        code: domain.code,
+        message: domain.message,
+        remedy: Some(text.to_owned()),
+        next: NextStep {
+            action: "check_dns",
+            summary: text.to_owned(),
+            at: Some(seconds_ago(-40)),
+        },
+        evidence: Evidence {
+            dns_at: Some(seconds_ago(50)),
+            dns: vec![DnsEvidence {
+                server: text.to_owned(),
+                kind: SeenAt::Authoritative,
+                chain: vec![text.to_owned()],
+                answer: text.to_owned(),
+            }],
+            probes_at: Some(seconds_ago(50)),
+            probes: vec![ProbeEvidence {
+                address: text.to_owned(),
+                answer: text.to_owned(),
+            }],
+            ca_at: Some(seconds_ago(50)),
+            ca_words: Some(text.to_owned()),
+        },
+        limits: vec![TouchedLimit {
+            limit: text.to_owned(),
+            name: Some(text.to_owned()),
+            left: Some(0),
+            until: Some(seconds_ago(-70)),
+        }],
+        lease: Some(RunningLease {
+            until: seconds_ago(-80),
+            last_replica: Some(text.to_owned()),
+        }),
+        orders: vec![KnownOrder {
+            url: text.to_owned(),
+            is_open: true,
+            placed_at: seconds_ago(500),
+        }],
+        certificate: Some(WantedCertificate {
+            id: CertificateId::from_uuid(Uuid::from_u128(9)),
+            fingerprint: text.to_owned(),
+            not_after: seconds_ago(-900_000),
+            renew_at: None,
+        }),
+        edges: vec![EdgeCertificate {
+            edge: text.to_owned(),
+            state: "answers".to_owned(),
+            presented: Some(text.to_owned()),
+            since: Some(seconds_ago(8_000)),
+            is_wanted: false,
+        }],
+    }
+}
+
 pub(crate) fn domains(language: Language, text: &str) -> DomainsView {
     let facet = |status| Facet {
         status,
@@ -226,6 +295,7 @@ pub(crate) fn domain_view(language: Language, text: &str) -> DomainView {
     DomainView {
         page: frame(language, text),
         detail: detail(text),
+        explanation: explanation(text),
         notice: Some(Notice::Retried),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use dps_admin_api::Explanation;
+use dps_domain::Hostname;
 
 use super::App;
 use super::params::PathHost;
@@ -23,13 +24,18 @@ pub(super) async fn explain(
     State(app): State<Arc<App>>,
     PathHost(host): PathHost,
 ) -> Result<Json<Explanation>, Refusal> {
+    Ok(Json(explained(&app, &host).await?))
+}
+
+/// Where a domain stands.
+pub(super) async fn explained(app: &App, host: &Hostname) -> Result<Explanation, Refusal> {
     let (store, rules) = (app.store.as_ref(), (&app.settings, &app.policy));
-    let found = explanation(store, rules, &host, app.now()).await?;
-    found.map(Json).ok_or_else(|| unknown(&host))
+    let found = explanation(store, rules, host, app.now()).await?;
+    found.ok_or_else(|| unknown(host))
 }
 
 /// The refusal for a domain that the store does not know.
-pub(super) fn unknown(host: &dps_domain::Hostname) -> Refusal {
+pub(super) fn unknown(host: &Hostname) -> Refusal {
     Refusal::not_found(format!(
         "the service does not know the domain {host}; domains are created in the Cabinet"
     ))

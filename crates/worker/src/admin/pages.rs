@@ -1,8 +1,8 @@
 //! The dashboard: pages for people in a browser, made of the same documents as the API's answers.
 //!
-//! A person signs in with an admin token and gets a session ([`session`]). Each page needs a role as
-//! a call does. Forms are refused from other sites. Every response has a content security policy
-//! that allows only the files of this service.
+//! A person signs in with an admin token and gets a session ([`session`]). Each page needs a role
+//! as a call does. Forms are refused from other sites. Every response has a content security
+//! policy that allows only the files of this service.
 
 mod assets;
 mod causes;

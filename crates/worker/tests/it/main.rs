@@ -17,6 +17,7 @@ mod command_line;
 mod crashes;
 mod crowds;
 mod dashboard;
+mod dashboard_browser;
 mod demo;
 mod explain;
 mod famine;

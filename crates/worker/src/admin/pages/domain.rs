@@ -14,6 +14,7 @@ use super::{rendered, see_other};
 use crate::admin::App;
 use crate::admin::auth::Caller;
 use crate::admin::domains::{renew_domain, retry_domain};
+use crate::admin::explain::explained;
 use crate::admin::fleet::detail;
 use crate::admin::params::PathHost;
 use crate::admin::problem::Refusal;
@@ -55,6 +56,7 @@ pub(super) async fn show(
     Ok(rendered(&DomainView {
         page: frame.within(Section::Domains),
         detail,
+        explanation: explained(&app, &host).await?,
         notice,
     }))
 }
