@@ -1,0 +1,236 @@
+//! The dashboard in a real browser, beside a service that works.
+
+use std::path::PathBuf;
+
+use dps_lab::browser::{Browser, BrowserOptions, ENTER, TAB};
+use dps_lab::wait;
+use serde_json::json;
+use sqlx::{Executor as _, SqlitePool};
+
+use self::audit::{assert_accessible, assert_no_faults};
+use self::keyboard::tab_stops;
+use crate::admin::{Api, OPERATOR, VIEWER, world};
+use crate::world::{Options, TIMEOUT, World};
+
+#[expect(
+    dead_code,
+    reason = "the checks are shared with the tests of other pages"
+)]
+#[path = "../../../browser-tests/tests/it/harness/audit.rs"]
+mod audit;
+#[path = "../../../browser-tests/tests/it/harness/keyboard.rs"]
+mod keyboard;
+
+const LOST: &str = "www.nowhere.test";
+const SERVED: &str = "shop.bakery.test";
+/// A tenant whose identifier would be a script if a page did not escape it.
+const HOSTILE: &str = "\"><script>document.title='taken'</script>";
+
+/// A world in which nothing is tried again before an operator wants it, with a domain that is
+/// served and two that wait for their customers.
+async fn patient_world() -> (World, Api) {
+    let patient =
+        json!({ "Workers": { "DomainVerification": { "Interval": "1h", "MaxBackoff": "1h" } } });
+    let (world, api) = world(Options::quick().with(&patient)).await;
+    let served = world.add(SERVED).await;
+    world.wait_for_status(&served, "Active").await;
+    for (tenant, host) in [("tenant-1", LOST), (HOSTILE, "www.elsewhere.test")] {
+        let id = world.customer.add_for(tenant, host).await;
+        world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+    }
+    // Counts are kept once a minute; without any, the overview counts by itself.
+    let file = world.home().join("dps.db");
+    let pool = SqlitePool::connect(&format!("sqlite://{}", file.display())).await;
+    pool.unwrap()
+        .execute("DELETE FROM fleet_counts")
+        .await
+        .unwrap();
+    (world, api)
+}
+
+async fn browser(runs_scripts: bool) -> Browser {
+    let options = BrowserOptions {
+        runs_scripts,
+        ..BrowserOptions::default()
+    };
+    let browser = Browser::start(options).await;
+    browser.expect("Chromium must be installed for this test")
+}
+
+/// Opens a page, and signs in on the way to it.
+async fn sign_in(browser: &Browser, api: &Api, token: &str) {
+    browser.open(&format!("http://{}/", api.at)).await.unwrap();
+    browser.write("#token", token).await.unwrap();
+    browser.click("main button").await.unwrap();
+    at(browser, "/").await;
+}
+
+async fn at(browser: &Browser, path: &str) {
+    let is_there = format!("location.pathname === '{path}' && document.readyState === 'complete'");
+    browser.wait_until(&is_there).await.unwrap();
+}
+
+async fn prefer(browser: &Browser, theme: &str) {
+    let features = [
+        ("prefers-color-scheme", theme),
+        ("prefers-reduced-motion", "reduce"),
+    ];
+    browser.prefer(&features).await.unwrap();
+}
+
+/// Keeps a screenshot for people to look at.
+async fn keep(browser: &Browser, name: &str) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let png = browser.screenshot().await.unwrap();
+    std::fs::write(folder.join(format!("dashboard-{name}.png")), png).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active() {
+    let (world, api) = patient_world().await;
+    let browser = browser(true).await;
+    sign_in(&browser, &api, OPERATOR).await;
+    browser
+        .click("a[href^='/domains?code=DNS_NXDOMAIN']")
+        .await
+        .unwrap();
+    at(&browser, "/domains").await;
+    let list = browser.text("tbody").await.unwrap();
+    assert!(list.contains(HOSTILE), "{list}");
+    assert!(list.contains(LOST) && !list.contains(SERVED), "{list}");
+    browser
+        .click(&format!("a[href='/domains/{LOST}']"))
+        .await
+        .unwrap();
+    at(&browser, &format!("/domains/{LOST}")).await;
+    let sentence = browser.text("#sentence").await.unwrap();
+    assert!(sentence.contains(LOST), "{sentence}");
+    assert!(!browser.text("button[data-copy]").await.unwrap().is_empty());
+
+    // The customer mends the record, and the page follows the domain by itself.
+    world.point_at_us(LOST);
+    browser
+        .write("form[action$='/retry'] input", "mended")
+        .await
+        .unwrap();
+    browser
+        .click("form[action$='/retry'] button")
+        .await
+        .unwrap();
+    browser
+        .wait_until(
+            "document.querySelector('main .notice')?.innerText === 'The next step is due now.'",
+        )
+        .await
+        .unwrap();
+    let is_active = wait::until("the status in the page", TIMEOUT, || async {
+        let shown = browser.text("#live").await.ok()?;
+        shown.contains("Active").then_some(())
+    });
+    is_active.await.unwrap();
+    let history = browser.text("#history").await.unwrap();
+    assert!(history.contains("admin:oleg"), "{history}");
+    assert_no_faults(&browser).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
+    let (_world, api) = patient_world().await;
+    let browser = browser(true).await;
+    browser.open(&format!("http://{}/", api.at)).await.unwrap();
+    for theme in ["light", "dark"] {
+        prefer(&browser, theme).await;
+        assert_accessible(&browser, &format!("sign-in, {theme}")).await;
+        keep(&browser, &format!("sign-in-{theme}")).await;
+    }
+    // With the keyboard alone: the link past the head, the field, the button.
+    browser.press(TAB).await.unwrap();
+    browser.click("#token").await.unwrap();
+    browser.press(VIEWER).await.unwrap();
+    browser.press(ENTER).await.unwrap();
+    at(&browser, "/").await;
+
+    let pages = [
+        ("overview", "/".to_owned()),
+        ("domains", "/domains".to_owned()),
+        ("domain", format!("/domains/{LOST}")),
+        ("served-domain", format!("/domains/{SERVED}")),
+        ("causes", "/causes".to_owned()),
+        ("renewals", "/renewals".to_owned()),
+        ("limits", "/ca".to_owned()),
+        ("edges", "/edges".to_owned()),
+    ];
+    for (name, path) in &pages {
+        browser
+            .open(&format!("http://{}{path}", api.at))
+            .await
+            .unwrap();
+        for theme in ["light", "dark"] {
+            prefer(&browser, theme).await;
+            assert_accessible(&browser, &format!("{name}, {theme}")).await;
+            keep(&browser, &format!("{name}-{theme}")).await;
+        }
+        let stops = tab_stops(&browser).await;
+        assert_eq!(stops[0].name, "Skip to the content", "{name}");
+        let unmarked: Vec<_> = stops.iter().filter(|stop| !stop.is_marked).collect();
+        assert!(unmarked.is_empty(), "{name}: {unmarked:?}");
+        browser.resize(320, 900).await.unwrap();
+        let width = browser
+            .evaluate("document.documentElement.scrollWidth")
+            .await;
+        assert!(width.unwrap().as_u64() <= Some(320), "{name}");
+        browser.resize(1280, 900).await.unwrap();
+    }
+    let title = browser.evaluate("document.title").await.unwrap();
+    assert_ne!(title, "taken");
+    assert_no_faults(&browser).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_works_without_script() {
+    let (_world, api) = patient_world().await;
+    let browser = browser(false).await;
+    sign_in(&browser, &api, OPERATOR).await;
+    browser.click("nav a[href='/domains']").await.unwrap();
+    at(&browser, "/domains").await;
+    browser.write("input[name='q']", "nowhere").await.unwrap();
+    browser.click("form.filter button").await.unwrap();
+    browser
+        .wait_until("location.search.includes('q=nowhere')")
+        .await
+        .unwrap();
+    browser.click("tbody a").await.unwrap();
+    at(&browser, &format!("/domains/{LOST}")).await;
+    browser
+        .click("form[action$='/retry'] button")
+        .await
+        .unwrap();
+    browser
+        .wait_until("location.search === '?done=retry'")
+        .await
+        .unwrap();
+    let notice = browser.text("main .notice").await.unwrap();
+    assert_eq!(notice, "The next step is due now.");
+
+    browser
+        .click("select[name='theme'] option[value='dark']")
+        .await
+        .unwrap();
+    browser
+        .click("select[name='language'] option[value='ru']")
+        .await
+        .unwrap();
+    browser.click(".preferences button").await.unwrap();
+    browser
+        .wait_until("document.documentElement.lang === 'ru'")
+        .await
+        .unwrap();
+    let theme = browser
+        .evaluate("document.documentElement.dataset.theme")
+        .await;
+    assert_eq!(theme.unwrap(), "dark");
+    browser.click(".account button").await.unwrap();
+    at(&browser, "/sign-in").await;
+    assert_no_faults(&browser).await;
+}
