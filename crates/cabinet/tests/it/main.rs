@@ -10,6 +10,7 @@ mod hostile;
 mod lists;
 mod quotas;
 mod reports;
+mod requests;
 mod server;
 mod setup;
 mod world;

@@ -69,7 +69,7 @@ impl Database {
 
 /// A running Cabinet.
 pub(crate) struct World {
-    base: String,
+    pub(crate) base: String,
     client: reqwest::Client,
     clock: Arc<AtomicI64>,
     pub(crate) shutdown: CancellationToken,

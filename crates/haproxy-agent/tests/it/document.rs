@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use dps_agent_api::{PROBLEM_CONTENT_TYPE, ProblemCode};
-use serde_json::Value;
+use dps_api_check::{ApiCheck, Document, KnownValues};
+use serde_json::{Value, json};
+
+use crate::world::{TOKEN, World};
 
 /// Set to any value, this variable makes the test write the document instead of comparing it.
 const REWRITE: &str = "DPS_REWRITE_OPENAPI";
@@ -60,4 +63,44 @@ fn every_internal_call_needs_a_proof_and_every_code_has_an_example() {
         .filter(|code| !of_no_call.contains(&code.as_str()))
         .collect();
     assert_eq!(codes, wanted);
+}
+
+#[tokio::test]
+async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
+    let world = World::new().await;
+    let issued = world.authority.issue("shop.example.com");
+    let good = serde_json::to_value(issued.request(1)).unwrap();
+    let member = |name: &str| vec![good[name].clone()];
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0";
+    world
+        .client()
+        .publish_challenge(&token.parse().unwrap(), &format!("{token}.x"))
+        .await
+        .unwrap();
+    let known = KnownValues::from([
+        ("hostname", member("hostname")),
+        ("chainPem", member("chainPem")),
+        ("privateKeyPem", member("privateKeyPem")),
+        ("fingerprint", member("fingerprint")),
+        ("generation", vec![json!(1), json!(2)]),
+        ("limit", vec![json!(1), json!(1000)]),
+        ("cursor", vec![json!("a.example.com")]),
+        ("token", vec![json!(token)]),
+        ("keyAuthorization", vec![json!(format!("{token}.x"))]),
+        ("address", vec![json!("127.0.0.1"), json!("::1")]),
+    ]);
+    let check = ApiCheck {
+        document: Document::new(
+            serde_json::to_value(haproxy_domain_agent::openapi_document()).unwrap(),
+        ),
+        base: world.agent_url().parse().unwrap(),
+        tokens: vec![("/internal/", TOKEN.to_owned())],
+        known,
+        allowed_faults: vec![],
+        requests: 60,
+        seed: 1,
+    };
+    let report = check.run().await.unwrap();
+    assert_eq!(report.without_success(), Vec::<&str>::new());
+    world.assert_loadable();
 }

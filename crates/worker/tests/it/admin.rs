@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use dps_api_check::{ApiCheck, Document, KnownValues};
 use dps_lab::wait;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -379,4 +380,41 @@ async fn a_changed_token_file_is_taken_over_and_one_that_cannot_be_used_is_logge
     let (status, _) = api.get("/admin/v1/edges", OPERATOR).await;
     assert_eq!(status, StatusCode::OK);
     assert!(!world.service.log_text().contains("token-of-the"));
+}
+
+#[tokio::test]
+async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
+    let (world, api) = world(Options::quick()).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let waiting = world.customer.add("www.nowhere.test").await;
+    world.wait_for_code(&waiting, "DNS_NXDOMAIN").await;
+    let document = serde_json::to_value(dps_worker::admin::openapi_document()).unwrap();
+    let check = ApiCheck {
+        document: Document::new(document),
+        base: format!("http://{}", api.at).parse().unwrap(),
+        tokens: vec![("/admin/", ADMIN.to_owned())],
+        known: KnownValues::from([
+            ("host", vec![json!(HOST), json!("www.nowhere.test")]),
+            ("status", vec![json!("Failed"), json!("Active")]),
+            ("code", vec![json!("DNS_NXDOMAIN")]),
+            ("actor", vec![json!("customer")]),
+            ("tenant", vec![json!("tenant-1")]),
+            ("expiresWithin", vec![json!("30d")]),
+            ("limit", vec![json!(10), json!("NewOrders")]),
+            ("by", vec![json!("status"), json!("tenant")]),
+            ("name", vec![json!(HOST), json!("http://127.0.0.1:1")]),
+            ("reason", vec![json!("as asked")]),
+        ]),
+        allowed_faults: Vec::new(),
+        requests: 40,
+        seed: 1,
+    };
+    let report = check.run().await.unwrap();
+    assert_eq!(
+        report.without_success(),
+        // No edge waits for approval.
+        ["POST /admin/v1/edges/approve"],
+        "{report:?}"
+    );
 }
