@@ -11,7 +11,7 @@ use dps_domain::{Failure, Timestamp};
 
 use super::SetupPage;
 use super::brand::{Assets, Brand, assets};
-use super::records::{DnsRecord, records, shown_host};
+use super::records::{DnsRecord, in_unicode, records};
 use super::stage::{Stage, Tone};
 use super::texts::{Heading, Language, Notice, Texts, fill};
 use crate::rules::Record;
@@ -118,8 +118,9 @@ impl SetupPage {
         let failure = last_failure(domain);
         let stage = Stage::of(domain, viewed.record.retried_at, failure.as_ref());
         let wanted = records(domain, viewed.edge_addresses, failure.as_ref());
-        let host = shown_host(domain);
-        let filled = |text: &str| fill(text, &[("host", &host), ("zone", &wanted.zone)]);
+        let host = in_unicode(&domain.canonical_host);
+        let zone = in_unicode(&wanted.zone);
+        let filled = |text: &str| fill(text, &[("host", &host), ("zone", &zone)]);
         let message = domain.last_error_message.as_deref();
         let (sentence, provider) = message.map_or((None, None), |message| {
             let (sentence, provider) = split_provider(message);
@@ -136,7 +137,8 @@ impl SetupPage {
             .is_some_and(Failure::refuses_name_or_target);
         let has_records = stage.has_records() && !is_refused;
         let is_done = matches!(stage, Stage::Live | Stage::LiveWithProblem);
-        let (records_title, records_lead) = if is_done {
+        let is_created = is_done || matches!(stage, Stage::Connecting | Stage::Issuing);
+        let (records_title, records_lead) = if is_created {
             (texts.kept_title, texts.kept_lead)
         } else {
             (texts.records_title, texts.records_lead)
@@ -175,7 +177,7 @@ impl SetupPage {
                 } else {
                     texts.records_hint
                 },
-                &[("zone", &wanted.zone), ("host", &domain.canonical_host)],
+                &[("zone", &zone), ("host", &domain.canonical_host)],
             ),
             provider,
             provider_link: provider.map_or(String::new(), |provider| {

@@ -102,10 +102,9 @@ fn below(name: &str, zone: &str) -> String {
     }
 }
 
-/// The name that the customer reads, with U-labels where it has them.
-pub(super) fn shown_host(domain: &CustomDomain) -> String {
-    let host: Result<Hostname, _> = domain.canonical_host();
-    host.map_or_else(|_| domain.canonical_host.clone(), |host| host.to_unicode())
+/// A name as people read it, with U-labels where it has them.
+pub(super) fn in_unicode(name: &str) -> String {
+    Hostname::parse(name).map_or_else(|_| name.to_owned(), |name| name.to_unicode())
 }
 
 #[cfg(test)]

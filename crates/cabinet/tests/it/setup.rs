@@ -121,7 +121,7 @@ on_both_databases! {
         let page = html(get(&world, &path).await, StatusCode::OK).await;
         for text in [
             "<html lang=\"en\">", "Connect shop.bücher.example", "<code>CNAME</code>",
-            ">shop</code>", ">edge.platform.example.</code>", "DNS records for xn--bcher-kva.example",
+            ">shop</code>", ">edge.platform.example.</code>", "DNS records for bücher.example",
             "data-poll=\"4\"", "Check again",
         ] {
             assert!(page.contains(text), "{text} in {page}");

@@ -264,3 +264,169 @@ fn list(addresses: &[IpAddr], more: usize) -> String {
         more => format!("{shown} и ещё {more}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::FailureCode;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a list of all codes")]
+    fn every_code_has_a_sentence_in_russian_with_the_values_of_the_report() {
+        let address = "203.0.113.9";
+        let failures = [
+            (
+                json!({"code": "NAME_INVALID", "reason": "r"}),
+                "shop.example.com",
+            ),
+            (json!({"code": "NAME_BLOCKED", "rule": "r"}), "поддержку"),
+            (json!({"code": "NAME_ALREADY_CLAIMED"}), "другим аккаунтом"),
+            (
+                json!({"code": "NAME_ALREADY_CLAIMED", "proven": true}),
+                "запустите проверку",
+            ),
+            (
+                json!({"code": "TARGET_NOT_ALLOWED", "target": "t", "reason": "r"}),
+                "на нашей стороне",
+            ),
+            (json!({"code": "DNS_NXDOMAIN"}), "нет в DNS"),
+            (
+                json!({"code": "DNS_NO_CNAME", "addresses": []}),
+                "нет записи",
+            ),
+            (
+                json!({"code": "DNS_NO_CNAME", "addresses": [address], "more": 2}),
+                "203.0.113.9 и ещё 2",
+            ),
+            (
+                json!({"code": "DNS_WRONG_TARGET", "chain": ["a.example", "b.example"], "addresses": []}),
+                "b.example",
+            ),
+            (
+                json!({"code": "DNS_WRONG_TARGET", "chain": [], "addresses": [address]}),
+                address,
+            ),
+            (
+                json!({"code": "DNS_CNAME_LOOP", "chain": ["a.example"]}),
+                "→ a.example",
+            ),
+            (json!({"code": "DNS_SERVFAIL", "resolvers": []}), "SERVFAIL"),
+            (
+                json!({"code": "DNS_SERVFAIL", "resolvers": [], "txtName": "_t.example"}),
+                "_t.example",
+            ),
+            (
+                json!({"code": "DNS_DNSSEC_BOGUS", "resolvers": [], "name": "z.example"}),
+                "z.example",
+            ),
+            (
+                json!({"code": "DNS_TIMEOUT", "resolvers": [], "resolverOutage": true}),
+                "Наши серверы",
+            ),
+            (
+                json!({"code": "DNS_TIMEOUT", "resolvers": [], "resolverOutage": false}),
+                "не отвечают вовремя",
+            ),
+            (
+                json!({"code": "DNS_OWNERSHIP_REQUIRED", "name": "n", "contested": false}),
+                "запись TXT",
+            ),
+            (
+                json!({"code": "DNS_PROPAGATING", "seenBy": [], "missingAt": []}),
+                "распространяется",
+            ),
+            (
+                json!({"code": "DNS_STRAY_ADDRESS", "stray": [address]}),
+                address,
+            ),
+            (
+                json!({"code": "CDN_IN_FRONT", "cdn": "Cloudflare", "addresses": []}),
+                "https://developers.cloudflare.com",
+            ),
+            (
+                json!({"code": "CDN_IN_FRONT", "cdn": "Other", "addresses": [], "answer": "a"}),
+                "отвечает Other",
+            ),
+            (
+                json!({"code": "DNS_MOVED", "cause": {"code": "DNS_NXDOMAIN"}}),
+                "больше не указывает",
+            ),
+            (
+                json!({"code": "CAA_FORBIDS", "record": "0 issue x", "owner": "o"}),
+                "0 issue x",
+            ),
+            (json!({"code": "CAA_LOOKUP_FAILED", "detail": "d"}), "CAA"),
+            (json!({"code": "HTTP_REFUSED", "address": address}), address),
+            (json!({"code": "HTTP_TIMEOUT", "address": address}), address),
+            (
+                json!({"code": "HTTP_WRONG_RESPONDER", "address": address, "server": null}),
+                address,
+            ),
+            (
+                json!({"code": "HTTP_STATUS", "address": address, "status": 503}),
+                "503",
+            ),
+            (
+                json!({"code": "HTTP_REDIRECT", "address": address, "status": 301, "location": null}),
+                "перенаправляются",
+            ),
+            (
+                json!({"code": "HTTP_ADDRESS_FORBIDDEN", "address": address, "kind": "private"}),
+                "Удалите",
+            ),
+            (
+                json!({"code": "ACME_RATE_LIMITED", "until": "2027-01-15T08:00:00Z", "detail": "d"}),
+                "2027-01-15",
+            ),
+            (
+                json!({"code": "ACME_PAUSED", "unpauseUrl": null, "detail": "d"}),
+                "приостановил",
+            ),
+            (
+                json!({"code": "ACME_REJECTED_IDENTIFIER", "detail": "d"}),
+                "не выдаёт",
+            ),
+            (
+                json!({"code": "ACME_VALIDATION_FAILED", "subCause": "caa", "detail": "d"}),
+                "CAA",
+            ),
+            (
+                json!({"code": "ACME_VALIDATION_FAILED", "subCause": "dns", "detail": "d"}),
+                "из любой сети",
+            ),
+            (
+                json!({"code": "ACME_CA_UNAVAILABLE", "detail": "d"}),
+                "недоступен",
+            ),
+            (json!({"code": "ACME_ACCOUNT", "detail": "d"}), OUR_SIDE),
+            (
+                json!({"code": "EDGE_UNREACHABLE", "edge": "e", "detail": "d"}),
+                OUR_SIDE,
+            ),
+            (
+                json!({"code": "EDGE_REJECTED", "edge": "e", "reason": "r"}),
+                OUR_SIDE,
+            ),
+            (
+                json!({"code": "EDGE_MISMATCH", "edge": "e", "detail": "d"}),
+                OUR_SIDE,
+            ),
+            (json!({"code": "INTERNAL", "detail": "d"}), OUR_SIDE),
+        ];
+        for code in FailureCode::ALL {
+            let is_listed = failures
+                .iter()
+                .any(|(failure, _)| failure["code"] == code.as_str());
+            assert!(is_listed, "{code}");
+        }
+        for (details, words) in failures {
+            let failure: Failure = serde_json::from_value(details).unwrap();
+            let text = sentence(&failure, "shop.example.com");
+            assert!(text.contains(words), "{words} in {text}");
+            let is_whole = text.ends_with('.') || text.contains("https://");
+            assert!(is_whole, "{text}");
+        }
+    }
+}
