@@ -15,7 +15,7 @@ use url::Url;
 use self::answer::{Answer, unreachable_because};
 use crate::{
     AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken,
-    Health, InventoryPage, ProbeRequest, ProbeResult,
+    Health, InventoryPage, Presented, ProbeRequest, ProbeResult,
 };
 
 /// Calls to one agent at once, but for health checks. An agent has places for many more
@@ -215,6 +215,14 @@ impl AgentClient {
         let call = self
             .internal(Method::POST, &["internal", "v1", "probes"])
             .json(request);
+        self.json(self.send(call).await?).await
+    }
+
+    /// Has the agent make a handshake with its HAProxy. An agent that is too old for it refuses
+    /// with [`crate::ProblemCode::NotFound`].
+    pub async fn presented(&self, hostname: &Hostname) -> Result<Presented, AgentError> {
+        let path = ["internal", "v1", "handshakes", hostname.as_str()];
+        let call = self.internal(Method::GET, &path);
         self.json(self.send(call).await?).await
     }
 

@@ -12,6 +12,7 @@ mod certificates;
 mod challenges;
 mod client;
 mod error;
+mod handshakes;
 mod health;
 mod probes;
 mod problem;
@@ -26,6 +27,7 @@ pub use challenges::{
 pub use client::{Access, AgentClient, ClientOptions};
 pub use dps_domain::inventory::InventoryDigest;
 pub use error::AgentError;
+pub use handshakes::Presented;
 pub use health::{HaproxyHealth, Health, HealthStatus, TlsHealth};
 pub use probes::{ProbeRequest, ProbeResult};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

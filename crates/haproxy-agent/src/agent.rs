@@ -91,10 +91,11 @@ impl Agent {
         tracing::info!(%address, tls = encrypted.as_ref().map(|(_, address)| address.to_string()), certificates = view.held.len(), crt_list = %disk.list(), "agent.started");
         let shared = Arc::new(Shared::new(view));
         let metrics = Metrics::new();
+        let prober = Prober::new(settings.tls_address, settings.handshake_timeout)?;
         let edge = Edge::from(Parts {
             disk: disk.clone(),
             runtime: RuntimeApi::new(settings.endpoint, settings.limits),
-            prober: Prober::new(settings.tls_address, settings.handshake_timeout)?,
+            prober: prober.clone(),
             shared: Arc::clone(&shared),
             metrics: metrics.clone(),
             clock: Arc::clone(&clock),
@@ -123,6 +124,7 @@ impl Agent {
             tls: settings.tls.map(|listener| listener.tls),
             request_timeout: settings.request_timeout,
             http_prober: Arc::new(HttpProber::new(settings.probe)),
+            prober,
             probe_turns: Arc::new(Semaphore::new(MAX_PROBES)),
         };
         Ok(Self {

@@ -8,6 +8,7 @@ mod challenges;
 mod document;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod handshakes;
 mod health;
 mod probes;
 mod problem;
@@ -36,6 +37,7 @@ use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::edge::{EdgeHandle, Shared};
+use crate::handshake::Prober;
 use crate::metrics::Metrics;
 
 /// A chain of 64 KiB and a key of 16 KiB, as JSON strings.
@@ -58,7 +60,9 @@ pub(crate) struct App {
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) request_timeout: Duration,
     pub(crate) http_prober: Arc<HttpProber>,
-    /// Bounds the probes at once.
+    /// Makes handshakes with HAProxy.
+    pub(crate) prober: Prober,
+    /// Bounds the probes and handshakes at once.
     pub(crate) probe_turns: Arc<Semaphore>,
 }
 
@@ -102,6 +106,7 @@ fn internal_routes() -> OpenApiRouter<App> {
         .routes(routes!(certificates::remove))
         .routes(routes!(challenges::publish, challenges::withdraw))
         .routes(routes!(probes::probe))
+        .routes(routes!(handshakes::observe))
 }
 
 fn public_routes() -> OpenApiRouter<App> {

@@ -13,7 +13,8 @@ use dps_agent_api::{
 };
 use dps_application::ports::Edge;
 use dps_application::ports::edge::{
-    DeployRequest, EdgeDisposition, EdgeError, EdgeHealth, EdgeProbe, InventoryPage, UndeployResult,
+    DeployRequest, EdgeDisposition, EdgeError, EdgeHealth, EdgeProbe, InventoryPage, Presented,
+    UndeployResult,
 };
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
@@ -194,6 +195,20 @@ impl Edge for AgentEdge {
                 code: ProblemCode::NotFound,
                 ..
             }) => Ok(EdgeProbe::Unsupported),
+            Err(error) => Err(self.translate(error)),
+        }
+    }
+
+    async fn presented(&self, hostname: &Hostname) -> Result<Presented, EdgeError> {
+        match self.client.presented(hostname).await {
+            Ok(seen) => Ok(match seen.fingerprint {
+                Some(fingerprint) => Presented::Certificate(fingerprint),
+                None => Presented::Nothing(seen.problem.unwrap_or_default()),
+            }),
+            Err(AgentError::Refused {
+                code: ProblemCode::NotFound,
+                ..
+            }) => Ok(Presented::Unsupported),
             Err(error) => Err(self.translate(error)),
         }
     }

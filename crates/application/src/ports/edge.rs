@@ -66,6 +66,11 @@ pub trait Edge: Send + Sync {
         Ok(EdgeProbe::Unsupported)
     }
 
+    /// Makes a TLS handshake with the edge for a hostname, and returns what it presents.
+    async fn presented(&self, _hostname: &Hostname) -> Result<Presented, EdgeError> {
+        Ok(Presented::Unsupported)
+    }
+
     /// Returns the edge's health; `Ok` only if it can install and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
@@ -81,6 +86,17 @@ pub enum EdgeProbe {
     /// The address answered so.
     Answered(ProbeAnswer),
     /// The agent is too old to probe.
+    Unsupported,
+}
+
+/// Result of [`Edge::presented`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presented {
+    /// The certificate with this fingerprint, SHA-256 in lower-case hex.
+    Certificate(String),
+    /// No certificate; the text is the reason.
+    Nothing(String),
+    /// The agent is too old to make a handshake on request.
     Unsupported,
 }
 

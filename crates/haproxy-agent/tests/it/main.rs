@@ -15,6 +15,7 @@ mod default_certificate;
 mod disk;
 mod document;
 mod exposure;
+mod handshakes;
 mod hostile;
 mod hostile_haproxy;
 mod interference;
