@@ -3,4 +3,5 @@
 pub(crate) mod deployment;
 pub mod fleet;
 pub(crate) mod health;
+pub(crate) mod partition;
 pub(crate) mod reconcile;

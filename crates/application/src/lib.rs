@@ -15,6 +15,7 @@ pub mod crash_point;
 pub mod edges;
 pub mod engine;
 pub mod local_fault;
+pub(crate) mod observe;
 pub mod operator;
 pub mod outage;
 pub mod ports;

@@ -9,7 +9,6 @@ mod context;
 mod debit;
 mod deploy;
 mod edges;
-mod evidence;
 mod expire;
 mod fault;
 mod finalize;
@@ -27,8 +26,8 @@ use dps_domain::{Failure, LeaseToken, with_causes};
 use tokio::time::Instant;
 
 use self::context::StepContext;
-pub use self::evidence::Evidence;
 use self::fault::Fault;
+pub use crate::observe::Evidence;
 use crate::ports::store::DomainRecord;
 use crate::service::Service;
 

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::limits::Exemption;
+use dps_domain::failure::NOTHING_SENT;
+use dps_domain::limits::{Exemption, LimitKind};
 use dps_domain::phase::Phase;
 use dps_domain::record::ledger::OrderLimits;
-use dps_domain::{CertificateId, Timestamp, with_causes};
+use dps_domain::{CertificateId, Failure, Timestamp, with_causes};
 
 use crate::ports::CertificateStore;
 use crate::ports::store::{DomainRecord, StoreError};
@@ -22,6 +23,14 @@ pub(crate) struct Replacement {
     /// Whether the order is free of the CA's limits: it comes inside the window that the CA
     /// suggested. A CA that holds the certificate for replaced already knows better, and says so.
     pub(crate) exempt: bool,
+}
+
+/// A limit of the CA is used up, and nothing was sent.
+pub(crate) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
+    Failure::AcmeRateLimited {
+        until: Some(until),
+        detail: format!("nothing is left of the CA's limit {kind} for now; {NOTHING_SENT}"),
+    }
 }
 
 /// Returns the predecessor of an order for this domain. Returns `None` for a first certificate, for

@@ -1,13 +1,13 @@
 //! Checks whether CAA records allow the CA to issue for the name (RFC 8659).
 
-use dps_domain::Failure;
-use dps_domain::caa::{self, CaaAnswer, CaaIssuer, CaaReason, CaaVerdict, VALIDATION_METHOD};
+use dps_domain::caa::CaaVerdict;
 use dps_domain::dns::DnsVerdict;
 use dps_domain::outcome::{Outcome, Then};
 
 use super::check_dns::{keep_addresses, moved_away, observe_dns};
 use super::context::StepContext;
 use super::fault::Fault;
+use crate::observe::caa::{failure, forbids, issuer, observe_caa};
 use crate::ports::metrics::LocalParty;
 use crate::resolvers::DnsBudget;
 
@@ -22,7 +22,7 @@ pub(super) async fn check_caa(
         return Ok(None);
     }
     let (issuer, budget) = (issuer(&identities, account_url), context.dns_budget());
-    let outcome = match observe_caa(context, &issuer, budget).await {
+    let outcome = match observe_caa(&context.observer(), &issuer, budget).await {
         CaaVerdict::Allowed | CaaVerdict::Inconclusive => None,
         // The CA decides: its resolvers may get an answer.
         CaaVerdict::LookupFailed { .. } if is_urgent(context) => None,
@@ -55,7 +55,13 @@ pub(super) async fn recheck_caa(context: &StepContext<'_>, budget: DnsBudget) ->
     let (Some(account_url), false) = (account_url, identities.is_empty()) else {
         return Recheck::Unknown;
     };
-    match observe_caa(context, &issuer(&identities, &account_url), budget).await {
+    match observe_caa(
+        &context.observer(),
+        &issuer(&identities, &account_url),
+        budget,
+    )
+    .await
+    {
         CaaVerdict::Forbidden {
             at_target: false,
             owner,
@@ -69,32 +75,6 @@ pub(super) async fn recheck_caa(context: &StepContext<'_>, budget: DnsBudget) ->
         // The order is not due, so a failed look-up says nothing yet.
         CaaVerdict::LookupFailed { .. } | CaaVerdict::Inconclusive => Recheck::Unknown,
     }
-}
-
-const fn issuer<'a>(identities: &'a [String], account_url: &'a str) -> CaaIssuer<'a> {
-    CaaIssuer {
-        identities,
-        account_url,
-        validation_method: VALIDATION_METHOD,
-    }
-}
-
-async fn observe_caa(
-    context: &StepContext<'_>,
-    issuer: &CaaIssuer<'_>,
-    budget: DnsBudget,
-) -> CaaVerdict {
-    let (resolvers, record) = (&context.service.resolvers, context.record);
-    let (host, target) = (&record.hostname, &record.cname_target);
-    let judge = |observations: &[_]| caa::verdict(observations, issuer, host, target);
-    let allows = |observation: &_| judge(std::slice::from_ref(observation)) == CaaVerdict::Allowed;
-    let observations = resolvers.observe_caa(host, budget, allows).await;
-    let verdict = judge(&observations);
-    if verdict != CaaVerdict::Allowed {
-        context.evidence.caa(&observations);
-        context.evidence.note("dnsTime", budget.evidence());
-    }
-    verdict
 }
 
 fn is_urgent(context: &StepContext<'_>) -> bool {
@@ -113,7 +93,7 @@ async fn held_back(
     let (verdict, views) = observe_dns(context, budget).await;
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            let failure = failure(context, against, account_url, budget).await;
+            let failure = failure(&context.observer(), against, account_url, budget).await;
             Outcome::failed(failure, Then::Retry)
         }
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
@@ -123,66 +103,4 @@ async fn held_back(
         DnsVerdict::NotReady(failure) => Outcome::failed(failure, Then::Retry),
         DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
     }
-}
-
-/// The failure that a verdict means for a name that points at us.
-async fn failure(
-    context: &StepContext<'_>,
-    against: CaaVerdict,
-    account_url: &str,
-    budget: DnsBudget,
-) -> Failure {
-    match against {
-        CaaVerdict::Forbidden {
-            owner,
-            record,
-            at_target: true,
-            ..
-        } => Failure::Internal {
-            detail: format!(
-                "the CAA record {record} of {owner}, to which our own target leads, forbids the CA; \
-                 add one that allows it"
-            ),
-        },
-        CaaVerdict::Forbidden {
-            owner,
-            record,
-            reason,
-            ..
-        } => forbids(owner, record, reason, account_url),
-        CaaVerdict::LookupFailed { detail, at_target } => {
-            // A query that is not answered does not tell how far its CNAME chain leads.
-            if at_target || target_fails(context, budget).await {
-                let detail =
-                    format!("the CAA records of our own target cannot be looked up: {detail}");
-                return Failure::Internal { detail };
-            }
-            Failure::CaaLookupFailed { detail }
-        }
-        CaaVerdict::Allowed | CaaVerdict::Inconclusive => Failure::Internal {
-            detail: "the CAA records allow the CA".to_owned(),
-        },
-    }
-}
-
-fn forbids(owner: String, record: String, reason: CaaReason, account_url: &str) -> Failure {
-    let is_about_account = reason == CaaReason::OtherAccount;
-    Failure::CaaForbids {
-        record,
-        owner,
-        reason,
-        account_url: is_about_account.then(|| account_url.to_owned()),
-    }
-}
-
-/// Whether no resolver gets an answer about the CAA records of our own target.
-async fn target_fails(context: &StepContext<'_>, budget: DnsBudget) -> bool {
-    let target = &context.record.cname_target;
-    let resolvers = &context.service.resolvers;
-    let answered = |seen: &caa::CaaObservation| {
-        let of_target = seen.lookups.first();
-        of_target.is_some_and(|lookup| !matches!(lookup.answer, CaaAnswer::Failed(_)))
-    };
-    let seen = resolvers.observe_caa(target, budget, answered).await;
-    !seen.iter().any(answered)
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
+use dps_domain::dns::{DnsVerdict, ResolverView, instruction_addresses};
 use dps_domain::{DnsState, Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
-use super::check_ownership::{PassedDns, check_ownership};
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
 use super::fault::Fault;
+use crate::observe::claim::PassedDns;
+use crate::observe::dns::{self, QueryAuthoritative, as_move, is_seen_here};
 use crate::ports::metrics::LocalParty;
 use crate::resolvers::DnsBudget;
 use dps_domain::outcome::{Outcome, Then};
@@ -79,36 +81,15 @@ const fn asks_for_proof(outcome: &Outcome) -> bool {
     )
 }
 
-/// Marks a failure of a domain that was served as evidence that it points elsewhere. The first
-/// check that finds it so is counted, those after it are not.
+/// As [`as_move`]. The first check that finds a served name elsewhere is counted, those after it
+/// are not.
 pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
     let phase = &context.record.phase;
-    // Servers of the zone that fail or do not answer say nothing about where the name points.
-    let is_elsewhere = phase.is_moved_away() || !failure.leaves_dns_open();
-    if phase.was_served()
-        && is_elsewhere
-        && failure.counts_against_domain()
-        && !is_seen_here(&failure)
-    {
-        if phase.dns() == Some(DnsState::Here) {
-            context.service.metrics.domain_verification(false);
-        }
-        Failure::DnsMoved {
-            cause: Box::new(failure),
-        }
-    } else {
-        failure
+    let failure = as_move(phase, failure);
+    if matches!(failure, Failure::DnsMoved { .. }) && phase.dns() == Some(DnsState::Here) {
+        context.service.metrics.domain_verification(false);
     }
-}
-
-/// Whether a resolver sees the name pointing at us, whatever others fail to resolve: it has not
-/// moved.
-pub(super) fn is_seen_here(failure: &Failure) -> bool {
-    matches!(
-        failure,
-        Failure::DnsServfail { seen_by, .. } | Failure::DnsDnssecBogus { seen_by, .. }
-            if !seen_by.is_empty()
-    )
+    failure
 }
 
 /// A check that says nothing about the customer changes nothing about a domain that is known to
@@ -126,7 +107,7 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
 /// Keeps the addresses that an instruction for the customer may name, by what [`observe_dns`] saw.
 pub(super) fn keep_addresses(context: &StepContext<'_>, views: &[ResolverView]) {
     let ours = &context.service.policy.edge_addresses;
-    let addresses = dns::instruction_addresses(ours, views);
+    let addresses = instruction_addresses(ours, views);
     context.evidence.edge_addresses(addresses);
 }
 
@@ -136,34 +117,7 @@ pub(super) async fn observe_dns(
     context: &StepContext<'_>,
     budget: DnsBudget,
 ) -> (DnsVerdict, Vec<ResolverView>) {
-    let record = context.record;
-    let service = context.service;
-    let resolvers = &service.resolvers;
-    let host = &record.hostname;
-    let mut views = resolvers.observe(service, host, &record.cname_target).await;
-    context.evidence.answers(host, &views);
-    let expected = DnsExpectation {
-        hostname: host,
-        cname_target: &record.cname_target,
-        edge_addresses: &service.policy.edge_addresses,
-        proxies: &service.policy.proxies,
-        unique_targets: if record.phase.was_served() {
-            &[]
-        } else {
-            &service.policy.ownership.unique_targets
-        },
-    };
-    let now = service.now();
-    let mut verdict = dns::verdict(&expected, &views, now);
-    if verdict.may_be_outdated()
-        && let Some(seen) = resolvers.observe_authoritative(host, &views, budget).await
-    {
-        context.evidence.authoritative(&seen);
-        verdict = verdict.with_authoritative(&expected, &views, &seen, now);
-        if matches!(verdict, DnsVerdict::PointsAtUs { .. }) {
-            views = seen.in_place_of(&views);
-        }
-    }
-    context.evidence.note("dnsTime", budget.evidence());
-    (verdict, views)
+    let observer = context.observer();
+    let observed = dns::observe_dns(&observer, budget, QueryAuthoritative::IfNeeded).await;
+    (observed.verdict, observed.views)
 }

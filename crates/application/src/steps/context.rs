@@ -10,9 +10,9 @@ use dps_domain::{Event, EventKind, LeaseToken};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::evidence::Evidence;
 use super::fault::Fault;
 use crate::ca::directory;
+use crate::observe::{Evidence, Observer};
 use crate::ports::metrics::{AcmeWait, LocalParty};
 use crate::ports::store::{DomainRecord, StoredOrder};
 use crate::resolvers::DnsBudget;
@@ -30,6 +30,17 @@ pub(super) struct StepContext<'a> {
     pub(super) token: LeaseToken,
     pub(super) deadline: Instant,
     pub(super) evidence: &'a Evidence,
+}
+
+impl<'a> StepContext<'a> {
+    /// The observer of the step's domain.
+    pub(super) const fn observer(&self) -> Observer<'a> {
+        Observer {
+            service: self.service,
+            record: self.record,
+            evidence: self.evidence,
+        }
+    }
 }
 
 impl StepContext<'_> {

@@ -13,6 +13,7 @@ use dps_domain::{Failure, Timestamp};
 
 use super::context::StepContext;
 use super::fault::Fault;
+use crate::ca::exemption::used_up;
 use crate::ports::metrics::AcmeWait;
 use crate::ports::store::Debit;
 use crate::service::Service;
@@ -97,14 +98,6 @@ fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
         ),
     };
     Outcome::failed(failure, Then::Retry)
-}
-
-/// A limit of the CA is used up, and nothing was sent.
-pub(super) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
-    Failure::AcmeRateLimited {
-        until: Some(until),
-        detail: format!("nothing is left of the CA's limit {kind} for now; {NOTHING_SENT}"),
-    }
 }
 
 fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {

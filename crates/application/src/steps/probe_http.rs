@@ -1,24 +1,24 @@
 //! Does our responder answer at every address that the name publishes, through the real path?
 
-mod fetch;
-
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
+use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES};
 use dps_domain::policy::ProbeMode;
 use dps_domain::probe;
 use dps_domain::{Event, EventKind, Failure};
 use serde_json::json;
 
-use self::fetch::Fetch;
 use super::check_dns::{keep_addresses, moved_away, nothing_new, observe_dns};
-use super::check_ownership::{PassedDns, check_ownership};
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
 use super::edges;
 use super::edges::Unreached;
 use super::fault::Fault;
+use crate::observe::claim::PassedDns;
+use crate::observe::dns::too_many_addresses;
+use crate::observe::path::Fetch;
 use crate::ports::edge::EdgeDisposition;
 use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
@@ -142,11 +142,10 @@ async fn target(context: &StepContext<'_>) -> Result<Target, Unready> {
             return Err(Unready::Local { party, detail });
         }
     };
-    if more > 0 || addresses.len() > MAX_ADDRESSES {
-        let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
+    if let Some(failure) = too_many_addresses(&addresses, more) {
         // Not back to the DNS check, which has nothing against them: passing it would count as
         // progress.
-        return Err(unready(stray_addresses(&stray, more), Then::Retry));
+        return Err(unready(failure, Then::Retry));
     }
     Ok(Target {
         addresses,
@@ -220,7 +219,7 @@ async fn judge(
     ours: &BTreeSet<IpAddr>,
     unreachable: usize,
 ) -> Result<Reached, Unready> {
-    let seen = fetch.from(context, addresses).await;
+    let seen = fetch.from(&context.observer(), addresses).await;
     context.evidence.probes(&seen);
     if let Some(detail) = probe::local_fault(&seen) {
         return Err(Unready::Local {
@@ -232,7 +231,7 @@ async fn judge(
         return Ok(Reached::AllBut { unreachable });
     };
     let is_unanswered = unreachable == 0 && probe::is_unanswered(&seen, ours);
-    if is_unanswered && fetch.finds_no_edge(context, &seen, ours).await {
+    if is_unanswered && fetch.finds_no_edge(&context.observer(), &seen, ours).await {
         return Ok(Reached::NotFromHere);
     }
     Err(Unready::Answered(failure))

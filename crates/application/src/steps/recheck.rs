@@ -6,10 +6,12 @@ use dps_domain::dns::DnsVerdict;
 use dps_domain::{EventKind, Failure, Timestamp};
 
 use super::check_caa::{Recheck, recheck_caa};
-use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
-use super::check_ownership::{PassedDns, check_ownership};
+use super::check_dns::{INCONCLUSIVE, keep_addresses, moved_away, observe_dns};
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
 use super::fault::Fault;
+use crate::observe::claim::PassedDns;
+use crate::observe::dns::is_seen_here;
 use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
 

@@ -6,10 +6,10 @@ use dps_domain::outcome::{Outcome, RevocationStep};
 use dps_domain::record::revocation::{Candidate, Verdict};
 
 use super::context::StepContext;
-use super::edges;
 use super::fault::Fault;
 use crate::ca::account::account;
 use crate::ca::directory;
+use crate::edges::partition::one_is_unreachable;
 use crate::ports::ca::{CaDisposition, CaError};
 use crate::ports::store::{Claimants, StoreError, StoredCertificate};
 
@@ -115,7 +115,7 @@ async fn candidate(
     Ok(Candidate {
         not_after: certificate.details.not_after,
         is_served,
-        may_be_presented: !presented.is_empty() || edges::one_is_unreachable(service).await?,
+        may_be_presented: !presented.is_empty() || one_is_unreachable(service).await?,
         is_of_our_ca: order.is_some_and(|order| order.directory_url == service.ca.directory_url()),
     })
 }

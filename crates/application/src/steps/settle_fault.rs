@@ -8,8 +8,8 @@ use dps_domain::outcome::{Outcome, Then};
 use dps_domain::{EventKind, Until};
 
 use super::context::StepContext;
-use super::debit::used_up;
 use super::fault::Fault;
+use crate::ca::exemption::used_up;
 use crate::ports::ca::{CaDisposition, CaError, LostOrder, Refusal};
 use crate::ports::metrics::{AcmeWait, LocalParty};
 

@@ -34,7 +34,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Keeps a note; a later one of the same name replaces it.
-    pub(super) fn note(&self, name: &str, value: impl Into<Value>) {
+    pub(crate) fn note(&self, name: &str, value: impl Into<Value>) {
         let value = value.into();
         let value = if fits(&value, MAX_BYTES) {
             value
@@ -45,7 +45,7 @@ impl Evidence {
     }
 
     /// Keeps which edges did it, and which were left out.
-    pub(super) fn edges(&self, done: &[&str], unreachable: &[String]) {
+    pub(crate) fn edges(&self, done: &[&str], unreachable: &[String]) {
         let done: Vec<&&str> = done.iter().take(MAX_ENTRIES).collect();
         self.note("edges", json!(done));
         if !unreachable.is_empty() {
@@ -55,7 +55,7 @@ impl Evidence {
     }
 
     /// Keeps the question about a name, and what each resolver answered.
-    pub(super) fn answers(&self, host: &Hostname, views: &[ResolverView]) {
+    pub(crate) fn answers(&self, host: &Hostname, views: &[ResolverView]) {
         self.note("question", format!("{host} A, AAAA"));
         let entry = |view: &ResolverView| observation(&view.name, "resolver", MAX_ENTRIES);
         // Not `resolvers`: failures have a field of that name.
@@ -70,7 +70,7 @@ impl Evidence {
     }
 
     /// Keeps the authoritative servers of the zone, and what they answered.
-    pub(super) fn authoritative(&self, seen: &AuthoritativeView) {
+    pub(crate) fn authoritative(&self, seen: &AuthoritativeView) {
         if seen.zone.is_empty() {
             return;
         }
@@ -94,7 +94,7 @@ impl Evidence {
     }
 
     /// Keeps what each resolver answered about CAA records: the look-up that decides.
-    pub(super) fn caa(&self, observations: &[CaaObservation]) {
+    pub(crate) fn caa(&self, observations: &[CaaObservation]) {
         let seen = |observation: &CaaObservation| {
             let found = observation.relevant();
             json!({
@@ -109,7 +109,7 @@ impl Evidence {
     }
 
     /// Keeps what each address answered to the probe.
-    pub(super) fn probes(&self, seen: &[ProbeObservation]) {
+    pub(crate) fn probes(&self, seen: &[ProbeObservation]) {
         let entry = |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
         self.note(
             "probes",
@@ -118,22 +118,22 @@ impl Evidence {
     }
 
     /// Keeps an event of the order that matters to the CA's limits.
-    pub(super) fn order(&self, effect: OrderEffect) {
+    pub(crate) fn order(&self, effect: OrderEffect) {
         self.find(|findings| findings.order_effects.push(effect));
     }
 
     /// Keeps the ownership of the hostname after the step.
-    pub(super) fn ownership(&self, ownership: Ownership) {
+    pub(crate) fn ownership(&self, ownership: Ownership) {
         self.find(|findings| findings.ownership = Some(ownership));
     }
 
     /// Keeps the addresses that the customer's instruction may name.
-    pub(super) fn edge_addresses(&self, addresses: Vec<IpAddr>) {
+    pub(crate) fn edge_addresses(&self, addresses: Vec<IpAddr>) {
         self.find(|findings| findings.edge_addresses = Some(addresses));
     }
 
     /// Notes that neither the CA nor an edge answered, or that the step sent nothing.
-    pub(super) fn reached_nobody(&self) {
+    pub(crate) fn reached_nobody(&self) {
         self.reached_nobody.store(true, Ordering::Relaxed);
     }
 
@@ -186,7 +186,7 @@ fn lookup(chain: &[String], seen: &DnsAnswer, more: usize, max: usize) -> Map<St
     entry
 }
 
-pub(super) fn answer(answer: &DnsAnswer, max: usize) -> Value {
+pub(crate) fn answer(answer: &DnsAnswer, max: usize) -> Value {
     match answer {
         DnsAnswer::Addresses(addresses) => {
             json!(addresses.iter().take(max).collect::<Vec<&IpAddr>>())

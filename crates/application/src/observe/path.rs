@@ -9,8 +9,8 @@ use dps_domain::policy::Vantage;
 use dps_domain::probe::{self, ProbeAnswer, ProbeObservation};
 use futures_util::future::join_all;
 
-use super::super::context::StepContext;
-use super::super::edges;
+use super::Observer;
+use crate::edges::partition::{all_work, bounded, live};
 use crate::ports::edge::EdgeProbe;
 use crate::service::Service;
 
@@ -18,13 +18,13 @@ use crate::service::Service;
 const MAX_VANTAGES: usize = 3;
 
 /// A random token and the answer that only our responder knows.
-pub(super) struct Fetch {
-    pub(super) token: String,
-    pub(super) body: String,
+pub(crate) struct Fetch {
+    pub(crate) token: String,
+    pub(crate) body: String,
 }
 
 impl Fetch {
-    pub(super) fn new(service: &Service) -> Self {
+    pub(crate) fn new(service: &Service) -> Self {
         let mut random = [0; 32];
         service.randomness.fill(&mut random);
         let hex = random.iter().fold(String::new(), |mut text, byte| {
@@ -39,25 +39,25 @@ impl Fetch {
     }
 
     /// Fetches the token from each address at once.
-    pub(super) async fn from(
+    pub(crate) async fn from(
         &self,
-        context: &StepContext<'_>,
+        observer: &Observer<'_>,
         addresses: impl IntoIterator<Item = &IpAddr>,
     ) -> Vec<ProbeObservation> {
         let fetches = addresses.into_iter().map(|address| async {
             ProbeObservation {
                 address: *address,
-                answer: self.at(context, *address).await,
+                answer: self.at(observer, *address).await,
             }
         });
         join_all(fetches).await
     }
 
-    async fn at(&self, context: &StepContext<'_>, address: IpAddr) -> ProbeAnswer {
-        let (service, host) = (context.service, &context.record.hostname);
+    async fn at(&self, observer: &Observer<'_>, address: IpAddr) -> ProbeAnswer {
+        let (service, host) = (observer.service, &observer.record.hostname);
         let by_edges = match service.policy.probe.vantage {
             Vantage::Service => None,
-            Vantage::Edges => self.by_edges(context, address).await,
+            Vantage::Edges => self.by_edges(observer, address).await,
         };
         match by_edges {
             Some(answer) => answer,
@@ -69,16 +69,16 @@ impl Fetch {
     }
 
     /// The answer that says most, of those that some edges got; `None` if no edge can probe.
-    async fn by_edges(&self, context: &StepContext<'_>, address: IpAddr) -> Option<ProbeAnswer> {
-        let (service, host) = (context.service, &context.record.hostname);
+    async fn by_edges(&self, observer: &Observer<'_>, address: IpAddr) -> Option<ProbeAnswer> {
+        let (service, host) = (observer.service, &observer.record.hostname);
         // The service's rules about addresses hold wherever a probe is sent from.
         if let Some(kind) = service.probe.forbids(address) {
             return Some(ProbeAnswer::Forbidden { kind });
         }
-        let edges = edges::live(service).await;
+        let edges = live(service).await;
         let probes = edges.iter().take(MAX_VANTAGES).map(|edge| {
             let probe = edge.probe(host, address, &self.token, &self.body);
-            edges::bounded(service, edge, probe)
+            bounded(service, edge, probe)
         });
         let mut answers = Vec::new();
         for (edge, result) in edges.iter().zip(join_all(probes).await) {
@@ -97,9 +97,9 @@ impl Fetch {
 
     /// Whether no edge of ours can be reached from here, although every edge works. Then only the
     /// service's place keeps it from them. `seen` is known already.
-    pub(super) async fn finds_no_edge(
+    pub(crate) async fn finds_no_edge(
         &self,
-        context: &StepContext<'_>,
+        observer: &Observer<'_>,
         seen: &[ProbeObservation],
         ours: &BTreeSet<IpAddr>,
     ) -> bool {
@@ -108,13 +108,13 @@ impl Fetch {
             .iter()
             .filter(|address| !is_known(address))
             .take(MAX_ADDRESSES);
-        let more = self.from(context, unknown).await;
+        let more = self.from(observer, unknown).await;
         let unanswered = !ours.is_empty() && (more.is_empty() || probe::is_unanswered(&more, ours));
-        if !unanswered || !edges::all_work(context.service).await {
+        if !unanswered || !all_work(observer.service).await {
             return false;
         }
         tracing::warn!(
-            domain.id = %context.record.id, domain.hostname = %context.record.hostname,
+            domain.id = %observer.record.id, domain.hostname = %observer.record.hostname,
             addresses = ?ours, "probe.edges_out_of_reach"
         );
         true

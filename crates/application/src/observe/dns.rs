@@ -1,0 +1,132 @@
+//! Where a name points, in the eyes of the resolvers and of the zone's authoritative servers.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use dps_domain::dns::{
+    self, AuthoritativeView, DnsExpectation, DnsVerdict, MAX_ADDRESSES, ResolverView,
+    stray_addresses,
+};
+use dps_domain::{Failure, Phase};
+
+use super::Observer;
+use crate::resolvers::DnsBudget;
+
+/// When the authoritative servers are queried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueryAuthoritative {
+    /// If they may know better than the resolvers.
+    IfNeeded,
+    /// In any case.
+    Always,
+}
+
+/// The answers about a name.
+pub(crate) struct ObservedDns {
+    /// The verdict. Authoritative servers prevail where records are missing or wrong.
+    pub(crate) verdict: DnsVerdict,
+    /// The answers that the verdict is from.
+    pub(crate) views: Vec<ResolverView>,
+    /// The failure that the authoritative servers see where the resolvers see none.
+    pub(crate) outdated: Option<Failure>,
+}
+
+/// Asks all resolvers at once, and the authoritative servers as `query` says.
+pub(crate) async fn observe_dns(
+    observer: &Observer<'_>,
+    budget: DnsBudget,
+    query: QueryAuthoritative,
+) -> ObservedDns {
+    let Observer {
+        service,
+        record,
+        evidence,
+    } = observer;
+    let resolvers = &service.resolvers;
+    let host = &record.hostname;
+    let views = resolvers.observe(service, host, &record.cname_target).await;
+    evidence.answers(host, &views);
+    let expected = DnsExpectation {
+        hostname: host,
+        cname_target: &record.cname_target,
+        edge_addresses: &service.policy.edge_addresses,
+        proxies: &service.policy.proxies,
+        unique_targets: if record.phase.was_served() {
+            &[]
+        } else {
+            &service.policy.ownership.unique_targets
+        },
+    };
+    let now = service.now();
+    let mut observed = ObservedDns {
+        verdict: dns::verdict(&expected, &views, now),
+        views,
+        outdated: None,
+    };
+    let may_be_outdated = observed.verdict.may_be_outdated();
+    if (may_be_outdated || query == QueryAuthoritative::Always)
+        && let Some(seen) = resolvers
+            .observe_authoritative(host, &observed.views, budget)
+            .await
+    {
+        evidence.authoritative(&seen);
+        let corrected =
+            (observed.verdict.clone()).with_authoritative(&expected, &observed.views, &seen, now);
+        if may_be_outdated {
+            observed.correct(corrected, &seen);
+        } else if matches!(observed.verdict, DnsVerdict::PointsAtUs { .. })
+            && let DnsVerdict::NotReady(failure) = corrected
+        {
+            observed.outdated = Some(failure);
+        }
+    }
+    evidence.note("dnsTime", budget.evidence());
+    observed
+}
+
+impl ObservedDns {
+    fn correct(&mut self, corrected: DnsVerdict, seen: &AuthoritativeView) {
+        self.verdict = corrected;
+        if matches!(self.verdict, DnsVerdict::PointsAtUs { .. }) {
+            self.views = seen.in_place_of(&self.views);
+        }
+    }
+}
+
+/// Marks a failure of a domain that was served as evidence that it points elsewhere, unless it says
+/// nothing about that.
+pub(crate) fn as_move(phase: &Phase, failure: Failure) -> Failure {
+    // Servers of the zone that fail or do not answer say nothing about where the name points.
+    let is_elsewhere = phase.is_moved_away() || !failure.leaves_dns_open();
+    if phase.was_served()
+        && is_elsewhere
+        && failure.counts_against_domain()
+        && !is_seen_here(&failure)
+    {
+        Failure::DnsMoved {
+            cause: Box::new(failure),
+        }
+    } else {
+        failure
+    }
+}
+
+/// Whether a resolver sees the name pointing at us, whatever others fail to resolve: it has not
+/// moved.
+pub(crate) fn is_seen_here(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::DnsServfail { seen_by, .. } | Failure::DnsDnssecBogus { seen_by, .. }
+            if !seen_by.is_empty()
+    )
+}
+
+/// The failure of a name with more addresses than are probed; `None` if it has no more. `more` are
+/// those that were not kept.
+pub(crate) fn too_many_addresses(addresses: &BTreeSet<IpAddr>, more: usize) -> Option<Failure> {
+    if more == 0 && addresses.len() <= MAX_ADDRESSES {
+        return None;
+    }
+    let stray = addresses.iter().copied().skip(MAX_ADDRESSES).collect();
+    Some(stray_addresses(&stray, more))
+}
