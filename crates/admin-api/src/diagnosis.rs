@@ -1,4 +1,4 @@
-//! The result of looking at a domain now.
+//! The checks of a domain that are made now.
 
 use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::{DomainId, FailureCode, Hostname, Timestamp};

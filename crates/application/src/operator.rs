@@ -1,5 +1,6 @@
 //! An operator's requests for one domain, beside the Cabinet.
 
+pub mod diagnose;
 pub mod edges;
 pub mod explain;
 pub mod fleet;

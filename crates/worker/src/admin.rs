@@ -6,6 +6,7 @@
 
 mod activity;
 mod auth;
+mod diagnose;
 mod domains;
 mod edges;
 mod explain;
@@ -44,6 +45,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::auth::Caller;
+use self::diagnose::Diagnoser;
 use self::problem::{AdminProblemDocument, Refusal};
 use self::tokens::Tokens;
 use crate::config::{AdminRole, Settings};
@@ -66,6 +68,7 @@ pub(crate) struct App {
     guard: TokenGuard<Caller>,
     /// Whether callers come by TLS.
     is_encrypted: bool,
+    diagnoser: Diagnoser,
     /// Permits for calls, which share the connections to the database with the workers.
     calls: Semaphore,
 }
@@ -111,6 +114,7 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
             clock: Arc::clone(&service.clock),
             guard,
             is_encrypted: tls.is_some(),
+            diagnoser: Diagnoser::new(service.clone()),
             calls: Semaphore::new(MAX_CALLS),
         }),
         tokens,
@@ -180,6 +184,7 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(domains::retry))
         .routes(routes!(domains::renew))
         .routes(routes!(domains::recheck))
+        .routes(routes!(diagnose::diagnose_domain))
         .routes(routes!(limits::lift))
 }
 

@@ -4,6 +4,7 @@ pub mod act;
 pub mod activity;
 pub mod backup;
 pub mod config;
+pub mod diagnose;
 pub mod domains;
 pub mod edges;
 pub mod explain;
@@ -90,8 +91,19 @@ pub enum Command {
     Domains(Domains),
     /// Explain from what is stored where a domain stands, who must act, and what is next
     ///
-    /// Nothing is queried: it says what was observed, and when.
+    /// Nothing is queried: it says what was observed, and when. `dps diagnose` checks now.
     Explain {
+        /// The hostname
+        host: String,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a domain now: DNS, CAA records, the path to it, account, limits and every edge
+    ///
+    /// Nothing is ordered, and nothing of the domain is written. The first check that is not OK is
+    /// the one to act on. It takes 10 seconds at most, and needs the settings of `dps run`.
+    Diagnose {
         /// The hostname
         host: String,
         /// Print JSON instead of text
@@ -431,6 +443,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "backup",
             "domains",
             "explain",
+            "diagnose",
             "fleet",
             "edges",
             "removals",

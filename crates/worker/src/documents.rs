@@ -1,6 +1,7 @@
 //! The documents about domains, for `--json` and for the admin API.
 
 mod claims;
+mod diagnosis;
 mod explanation;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use dps_domain::{Failure, Hostname, Timestamp, caa, with_causes};
 
 pub use self::claims::ownership_text;
 use self::claims::{MAX_CLAIMS, claim};
+pub use self::diagnosis::diagnosis;
 pub use self::explanation::explanation;
 use crate::config::LetsEncrypt;
 

@@ -27,6 +27,7 @@ use crate::config::{Finding, Role, Settings};
 use crate::http::Readiness;
 use crate::service::Front;
 use crate::system::SystemClock;
+use crate::wiring::Peers;
 use crate::{demo, service, standalone, wiring};
 
 /// Pause between two reads of settings that cannot be used.
@@ -65,16 +66,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             .await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Explain { host, json } => {
-            let settings = load(path)?;
-            let (policy, host) = (settings.policy(), hostname(&host)?);
-            let how = (SystemClock.now(), json);
-            with_store(&settings, async |store| {
-                cli::explain::print(store, &settings, &policy, &host, how).await
-            })
-            .await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Explain { host, json } => explain(path, &host, json).await,
+        Command::Diagnose { host, json } => diagnose(path, &host, json).await,
         Command::Fleet { json } => {
             let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
             with_store(&load(path)?, act).await?;
@@ -323,6 +316,34 @@ async fn print_limits(store: &Store, settings: &Settings, command: Limits) -> an
             limits::lift_by_name(store, ca, author, &limit, name.as_deref()).await
         }
     }
+}
+
+async fn explain(path: Option<&Path>, host: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+    let (settings, host) = (load(path)?, hostname(host)?);
+    let policy = settings.policy();
+    let how = (SystemClock.now(), as_json);
+    with_store(&settings, async |store| {
+        cli::explain::print(store, &settings, &policy, &host, how).await
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn diagnose(path: Option<&Path>, host: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+    let (settings, host) = (load(path)?, hostname(host)?);
+    let peers = Peers::configured(&settings).context(
+        "a diagnosis needs the settings of `dps run`; beside `dps standalone`, call \
+         POST /admin/v1/domains/{host}/diagnose",
+    )?;
+    let store = wiring::open_existing_store(&settings).await?;
+    let done = async {
+        let service = wiring::observer(&settings, &peers, Arc::clone(&store)).await?;
+        cli::diagnose::print(&service, &host, as_json).await
+    };
+    let done = Box::pin(done).await;
+    wiring::close_store(&store).await;
+    done?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn hostname(text: &str) -> anyhow::Result<Hostname> {

@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::ca::directory;
 use dps_application::edges::fleet::Fleet;
-use dps_application::ports::{AuthoritativeDns, DnsResolver, Edge, EdgeDirectory, Vault};
+use dps_application::ports::{
+    AuthoritativeDns, CertificateAuthority as _, DnsResolver, Edge, EdgeDirectory, FleetStore as _,
+    Vault,
+};
 use dps_application::wake::Waker;
 use dps_application::{LedgerTokens, Resolvers, Service, rotation};
 use dps_host::Secret;
@@ -32,6 +35,11 @@ pub use self::certificate_store::{close_store, open_existing_store, open_store};
 use crate::config::{AgentTokens, KeySource, Settings};
 use crate::system::{SystemClock, SystemRandomness};
 use crate::telemetry::{LookupMetrics, Metrics, Timed};
+
+/// Longest time for the CA's directory before a diagnosis.
+const DIRECTORY_TIMEOUT: Duration = Duration::from_secs(3);
+/// An edge that was found by DNS and noted so lately is called if the DNS does not answer.
+const LISTED_WITHIN: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The parties of ours that the service talks to.
 #[derive(Debug, Clone)]
@@ -131,7 +139,7 @@ pub async fn service(
     let tokens = LedgerTokens {
         store: Arc::clone(&store) as _,
         clock: Arc::new(SystemClock),
-        limits: Arc::clone(&limits),
+        limits,
         directory_url: settings.lets_encrypt.directory_url.to_string(),
     };
     let ca = AcmeAuthority::paced(
@@ -141,6 +149,57 @@ pub async fn service(
         Arc::new(metrics.clone()),
     )
     .context("LetsEncrypt:DirectoryUrl cannot be used")?;
+    let parts = Parts {
+        ca: Arc::new(ca),
+        vault,
+        waker,
+        store,
+    };
+    assemble(settings, peers, metrics, parts)
+}
+
+/// The service for observations alone, beside one that runs: it takes no lock, has no workers, and
+/// takes no token for its requests.
+pub async fn observer(
+    settings: &Settings,
+    peers: &Peers,
+    store: Arc<Store>,
+) -> anyhow::Result<Service> {
+    let ca = AcmeAuthority::new(&acme_settings(settings)?, Arc::new(SystemClock))
+        .context("LetsEncrypt:DirectoryUrl cannot be used")?;
+    if ca.caa_identities().is_empty() {
+        // Without them, CAA records are not checked.
+        let _ = tokio::time::timeout(DIRECTORY_TIMEOUT, ca.fetch_caa_identities()).await;
+    }
+    let known = store.edges().await?;
+    let parts = Parts {
+        ca: Arc::new(ca),
+        vault: Arc::new(open_vault(settings)?),
+        waker: Waker::default(),
+        store,
+    };
+    let service = assemble(settings, peers, &Metrics::new(), parts)?;
+    let since = service.now() - LISTED_WITHIN;
+    if let Err(error) = service.fleet.find(&known, since).await {
+        eprintln!("warning: {error}");
+    }
+    Ok(service)
+}
+
+/// The parts that differ between a service that works and one that observes.
+struct Parts {
+    store: Arc<Store>,
+    ca: Arc<AcmeAuthority>,
+    vault: Arc<dyn Vault>,
+    waker: Waker,
+}
+
+fn assemble(
+    settings: &Settings,
+    peers: &Peers,
+    metrics: &Metrics,
+    parts: Parts,
+) -> anyhow::Result<Service> {
     let cabinet_settings = CabinetSettings {
         total_timeout: settings.cabinet_api.timeout.get(),
         ..CabinetSettings::default()
@@ -152,8 +211,8 @@ pub async fn service(
     )
     .context("CabinetApi:BaseUrl cannot be used")?;
     Ok(Service {
-        store,
-        ca: Arc::new(ca),
+        store: parts.store,
+        ca: parts.ca,
         cabinet: Arc::new(cabinet),
         resolvers: resolvers(settings, metrics.lookups()),
         probe: Arc::new(HyperProbe::new(ProbeSettings {
@@ -170,13 +229,13 @@ pub async fn service(
         })),
         fleet: Arc::new(fleet(settings, peers)?),
         pki: Arc::new(X509Pki::new(issuing_roots(settings)?)),
-        vault,
+        vault: parts.vault,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness),
         metrics: Arc::new(metrics.clone()),
         policy: Arc::new(settings.policy()),
-        limits,
-        waker,
+        limits: Arc::new(settings.lets_encrypt.effective_limits()),
+        waker: parts.waker,
         local_faults: Arc::default(),
         cabinet_health: Arc::default(),
         outages: Arc::default(),

@@ -27,7 +27,7 @@ pub(crate) struct PassedDns {
     pub(crate) budget: DnsBudget,
 }
 
-/// What the DNS proves for a claim.
+/// The proof of a claim by the DNS.
 pub(crate) struct Proof {
     /// The proof; `None` without one.
     pub(crate) basis: Option<Basis>,

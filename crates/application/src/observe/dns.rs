@@ -58,30 +58,30 @@ pub(crate) async fn observe_dns(
         },
     };
     let now = service.now();
-    let mut observed = ObservedDns {
+    let mut found = ObservedDns {
         verdict: dns::verdict(&expected, &views, now),
         views,
         outdated: None,
     };
-    let may_be_outdated = observed.verdict.may_be_outdated();
+    let may_be_outdated = found.verdict.may_be_outdated();
     if (may_be_outdated || query == QueryAuthoritative::Always)
         && let Some(seen) = resolvers
-            .observe_authoritative(host, &observed.views, budget)
+            .observe_authoritative(host, &found.views, budget)
             .await
     {
         evidence.authoritative(&seen);
         let corrected =
-            (observed.verdict.clone()).with_authoritative(&expected, &observed.views, &seen, now);
+            (found.verdict.clone()).with_authoritative(&expected, &found.views, &seen, now);
         if may_be_outdated {
-            observed.correct(corrected, &seen);
-        } else if matches!(observed.verdict, DnsVerdict::PointsAtUs { .. })
+            found.correct(corrected, &seen);
+        } else if matches!(found.verdict, DnsVerdict::PointsAtUs { .. })
             && let DnsVerdict::NotReady(failure) = corrected
         {
-            observed.outdated = Some(failure);
+            found.outdated = Some(failure);
         }
     }
     evidence.note("dnsTime", budget.evidence());
-    observed
+    found
 }
 
 impl ObservedDns {

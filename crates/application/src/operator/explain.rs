@@ -1,6 +1,7 @@
 //! Reads from the store where a domain stands. [`dps_domain::explain`] says what that means.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use dps_domain::explain::{Evidence, evidence};
 use dps_domain::limits::LimitKind;
@@ -156,10 +157,9 @@ async fn presentations(
     let mut fingerprints = BTreeMap::new();
     for deployment in &deployments {
         let id = deployment.certificate_id;
-        if !fingerprints.contains_key(&id) {
+        if let Entry::Vacant(unread) = fingerprints.entry(id) {
             let stored = store.certificate(id).await?;
-            let fingerprint = stored.map(|stored| stored.certificate.details.fingerprint);
-            fingerprints.insert(id, fingerprint);
+            unread.insert(stored.map(|stored| stored.certificate.details.fingerprint));
         }
     }
     let presentation = |edge: KnownEdge| {

@@ -118,6 +118,6 @@ pub(super) async fn observe_dns(
     budget: DnsBudget,
 ) -> (DnsVerdict, Vec<ResolverView>) {
     let observer = context.observer();
-    let observed = dns::observe_dns(&observer, budget, QueryAuthoritative::IfNeeded).await;
-    (observed.verdict, observed.views)
+    let found = dns::observe_dns(&observer, budget, QueryAuthoritative::IfNeeded).await;
+    (found.verdict, found.views)
 }

@@ -27,6 +27,8 @@ problem_codes! {
         MethodNotAllowed => "METHOD_NOT_ALLOWED", 405, "Method Not Allowed";
         /// The state does not allow the call, or others change it at the same time.
         Conflict => "CONFLICT", 409, "Conflict";
+        /// The call was made too often lately.
+        TooManyRequests => "TOO_MANY_REQUESTS", 429, "Too Many Requests";
         /// A field, parameter or header cannot be used.
         FieldInvalid => "FIELD_INVALID", 400, "Field Invalid";
         /// The database does not answer, or no answer came within the bound.
@@ -144,6 +146,36 @@ pub(super) enum ActionRefusals {
     Unavailable(AdminProblemDocument),
 }
 
+/// The refusals of a diagnosis.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "describes the responses")]
+pub(super) enum DiagnoseRefusals {
+    /// The hostname cannot be used.
+    #[response(status = 400, content_type = "application/problem+json")]
+    FieldInvalid(AdminProblemDocument),
+    /// The token is missing or not known.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(AdminProblemDocument),
+    /// The role of the token does not allow the call.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(AdminProblemDocument),
+    /// The service does not know the domain.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(AdminProblemDocument),
+    /// The domain is being diagnosed.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(AdminProblemDocument),
+    /// There were too many diagnoses lately. Try again after `Retry-After`.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyRequests(AdminProblemDocument),
+    /// The service has a fault; its log has the cause.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(AdminProblemDocument),
+    /// The database does not answer. Try again after `Retry-After`.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(AdminProblemDocument),
+}
+
 /// A refused call.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -178,6 +210,16 @@ impl Refusal {
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(AdminProblem::NotFound, detail)
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(AdminProblem::Conflict, detail)
+    }
+
+    pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        let mut refusal = Self::new(AdminProblem::TooManyRequests, detail);
+        refusal.retry_after = Some(wait);
+        refusal
     }
 
     pub(super) fn method_not_allowed() -> Self {

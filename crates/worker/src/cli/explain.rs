@@ -78,9 +78,10 @@ fn show_evidence(found: &Explanation) -> Result<(), OutputError> {
     if let Some(at) = evidence.dns_at {
         outln!("\nDNS, at {at}")?;
         for seen in &evidence.dns {
-            let chain: String = seen.chain.iter().map(|name| format!("{name} → ")).collect();
-            let kind = seen.kind.as_str();
-            outln!("  {} ({kind}): {chain}{}", seen.server, seen.answer)?;
+            let mut path = seen.chain.clone();
+            path.push(seen.answer.clone());
+            let (kind, path) = (seen.kind.as_str(), path.join(" → "));
+            outln!("  {} ({kind}): {path}", seen.server)?;
         }
     }
     if let Some(at) = evidence.probes_at {
@@ -142,5 +143,5 @@ fn show_edges(found: &Explanation) -> Result<(), OutputError> {
             .map_or_else(String::new, |since| format!(" since {since}"));
         outln!("  {} ({}): {presents}{since}", edge.edge, edge.state)?;
     }
-    Ok(())
+    outln!("\n`dps diagnose {}` checks all of it now.", found.hostname)
 }

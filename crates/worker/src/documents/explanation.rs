@@ -33,16 +33,16 @@ pub async fn explanation(
         return Ok(None);
     };
     let status_since = status_since(store, &stored.record).await?;
-    Ok(Some(document(stored, status_since, settings, now)))
+    Ok(Some(document(&stored, status_since, settings, now)))
 }
 
 fn document(
-    stored: StoredDetails,
+    stored: &StoredDetails,
     status_since: Option<Timestamp>,
     settings: &Settings,
     now: Timestamp,
 ) -> Explanation {
-    let StoredDetails { record, wanted, .. } = &stored;
+    let StoredDetails { record, wanted, .. } = stored;
     let failure = record.last_failure.as_ref();
     let step = next_step(record, now);
     let fingerprint = wanted
@@ -79,7 +79,7 @@ fn document(
             summary: step_in_words(&step.action).to_owned(),
             at: step.at,
         },
-        evidence: evidence(&stored),
+        evidence: evidence(stored),
         limits: stored.limits.iter().map(|of| limit(of, now)).collect(),
         lease: stored.lease_end.map(|until| RunningLease {
             until,

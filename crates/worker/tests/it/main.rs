@@ -19,6 +19,7 @@ mod crowds;
 mod dashboard;
 mod dashboard_browser;
 mod demo;
+mod diagnose;
 mod explain;
 mod famine;
 mod fleet;

@@ -1,0 +1,54 @@
+//! `dps diagnose`: checks a domain now, for people and programs.
+
+use anyhow::Context as _;
+use dps_admin_api::{Diagnosis, DiagnosisRow};
+use dps_application::Service;
+use dps_application::operator::diagnose;
+use dps_domain::Hostname;
+use dps_domain::diagnosis::CheckStatus;
+use serde_json::json;
+
+use super::output::{OutputError, outln};
+use crate::documents::diagnosis;
+
+/// Diagnoses a domain, and prints the checks.
+pub async fn print(service: &Service, hostname: &Hostname, as_json: bool) -> anyhow::Result<()> {
+    let made = diagnose::diagnose(service, hostname).await?;
+    let made = made.with_context(|| {
+        format!(
+            "the service does not know the domain {hostname}; domains are created in the Cabinet"
+        )
+    })?;
+    let made = diagnosis(made);
+    if as_json {
+        outln!("{:#}", json!(made))?;
+        return Ok(());
+    }
+    Ok(show(&made)?)
+}
+
+fn show(made: &Diagnosis) -> Result<(), OutputError> {
+    outln!("{} ({})", made.hostname.to_unicode(), made.hostname)?;
+    match made.rows.iter().find(|row| row.status != CheckStatus::Ok) {
+        Some(row) => outln!("  Act on: {}", name(row))?,
+        None => outln!("  Nothing is wrong.")?,
+    }
+    outln!("  Took {} ms", made.took_ms)?;
+    for row in &made.rows {
+        let code = row.code.map_or_else(String::new, |code| format!(" {code}"));
+        let status = row.status.as_str();
+        outln!("\n{status:<10} {}{code}", name(row))?;
+        outln!("  {}", row.message)?;
+        if let Some(remedy) = &row.remedy {
+            outln!("  {remedy}")?;
+        }
+    }
+    Ok(())
+}
+
+fn name(row: &DiagnosisRow) -> String {
+    match &row.subject {
+        Some(subject) => format!("{} of {subject}", row.id),
+        None => row.id.to_owned(),
+    }
+}
