@@ -4,7 +4,7 @@
 //! axe-core, the content security policy, the keyboard and screenshots. Its own tests prove on bad
 //! pages that each check can fail.
 //!
-//! A test keeps its screenshots below `target/tmp/screenshots`; with `DPS_SCREENSHOTS=DIRECTORY`,
+//! A test keeps its screenshots below `target/tmp/screenshots`; with `DPS_SCREENSHOTS=/a/folder`,
 //! there.
 //!
 //! [lab]: ../dps_lab/browser/index.html
