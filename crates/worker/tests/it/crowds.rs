@@ -16,7 +16,7 @@ const CALLS: usize = 16;
 /// Certificates of the registered domain in a week.
 const LIMIT: u64 = 50;
 
-/// What is left of the limit of the shared domain; `None` if nothing of it is used.
+/// The rest of the limit of the shared domain; `None` if nothing of it is used.
 fn left(world: &World) -> Option<u64> {
     let shown = dps(world.home(), &["limits", "show", "--json"]);
     assert!(shown.status.success(), "{shown:?}");
