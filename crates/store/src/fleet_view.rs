@@ -14,7 +14,7 @@ use dps_application::ports::fleet_view::{
 };
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
-use dps_domain::fleet::{DomainState, Leading, ListOrder, Place, PlaceRange, StateCount};
+use dps_domain::fleet::{DomainState, Leading, ListOrder, ListPlan, Place, PlaceRange, StateCount};
 
 use self::bounds::{bounds, conditions};
 use self::statements::{
@@ -30,6 +30,8 @@ pub(crate) use self::statements::ALL;
 
 const STATES: &str = "domain_states";
 const COUNTS: &str = "fleet_counts";
+/// Records of a range that the first statement of a page reads, if it passes over some.
+const FIRST_WINDOW: u32 = 500;
 /// Records whose state is written with one count, at most.
 const STATELESS: u32 = 500;
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -93,6 +95,52 @@ async fn window(
         range.upper = end;
     }
     Ok(Part { range, continues })
+}
+
+/// A page of a list, which reads at most so many `rows` of a range.
+async fn list(
+    session: &mut Session,
+    plan: &ListPlan,
+    request: &ListRequest<'_>,
+    limit: u32,
+    rows: u32,
+) -> Result<ListPage, StoreError> {
+    let of = of_order(plan.order);
+    let (mut page, mut left, mut passed) = (ListPage::default(), limit, None);
+    for range in &plan.ranges {
+        let Some(range) = rest(range, request.after.as_ref()) else {
+            continue;
+        };
+        let part = if plan.passes_over {
+            window(session, (plan.order, of), request, range, rows).await?
+        } else {
+            Part {
+                range,
+                continues: false,
+            }
+        };
+        let mut args = conditions(request.filter, request.now);
+        // One more shows whether the list goes on.
+        args.extend(args![left + 1]);
+        args.extend(bounds(&part.range));
+        let mut rows = session.fetch_all(of.page, args).await?;
+        let has_more = rows.len() > left as usize;
+        rows.truncate(left as usize);
+        left -= u32::try_from(rows.len()).unwrap_or(left);
+        page.domains.extend(readable(&rows, listed));
+        if has_more {
+            // A page that the range before filled goes on after that range.
+            let last = rows.last().map(|row| place(plan.order, row));
+            page.next = last.transpose()?.or(passed);
+            return Ok(page);
+        }
+        if part.continues {
+            page.next = Some(part.range.upper);
+            return Ok(page);
+        }
+        passed = Some(part.range.upper);
+    }
+    Ok(page)
 }
 
 fn listed(row: &Row) -> Result<ListedDomain, StoreError> {
@@ -175,42 +223,21 @@ impl FleetView for Store {
         limit: u32,
     ) -> Result<ListPage, StoreError> {
         let (plan, limit) = (request.filter.plan(request.now), limit.clamp(1, MAX_PAGE));
-        let of = of_order(plan.order);
         let mut session = self.database.read("list domains").await?;
-        let (mut page, mut left, mut passed) = (ListPage::default(), limit, None);
-        for range in &plan.ranges {
-            let Some(range) = rest(range, request.after.as_ref()) else {
-                continue;
-            };
-            let part = if plan.passes_over {
-                window(&mut session, (plan.order, of), request, range, WINDOW).await?
-            } else {
-                Part {
-                    range,
-                    continues: false,
-                }
-            };
-            let mut args = conditions(request.filter, request.now);
-            // One more shows whether the list goes on.
-            args.extend(args![left + 1]);
-            args.extend(bounds(&part.range));
-            let mut rows = session.fetch_all(of.page, args).await?;
-            let has_more = rows.len() > left as usize;
-            rows.truncate(left as usize);
-            left -= u32::try_from(rows.len()).unwrap_or(left);
-            page.domains.extend(readable(&rows, listed));
-            if has_more {
-                // A page that the range before filled goes on after that range.
-                let last = rows.last().map(|row| place(plan.order, row));
-                page.next = last.transpose()?.or(passed);
-                return Ok(page);
-            }
-            if part.continues {
-                page.next = Some(part.range.upper);
-                return Ok(page);
-            }
-            passed = Some(part.range.upper);
+        // Most pages are full after few records.
+        let mut page = list(&mut session, &plan, request, limit, FIRST_WINDOW).await?;
+        let left = limit.saturating_sub(u32::try_from(page.domains.len()).unwrap_or(limit));
+        if left == 0 || page.next.is_none() {
+            return Ok(page);
         }
+        let request = ListRequest {
+            after: page.next.take(),
+            ..*request
+        };
+        let rest = WINDOW - FIRST_WINDOW;
+        let more = list(&mut session, &plan, &request, left, rest).await?;
+        page.domains.extend(more.domains);
+        page.next = more.next;
         Ok(page)
     }
 
