@@ -11,7 +11,7 @@ use dps_application::ports::store::{Claimants, DomainRecord, RecordWrite, StoreE
 use dps_domain::{ActionId, DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use self::accompany::accompany_in_tx;
-use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args};
+use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args, state_assignments};
 use crate::actions;
 use crate::json::to_json;
 use crate::sql::{Database, Sql, args, statements};
@@ -43,8 +43,8 @@ statements! {
          OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT $5",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET tenant_id = $3, hostname = $26, cabinet_version = $27, ", assignments!(),
-        ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
+        "UPDATE custom_domains SET tenant_id = $3, hostname = $26, cabinet_version = $27, ",
+        state_assignments!(), ", ", assignments!(), ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
     ));

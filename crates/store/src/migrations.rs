@@ -31,6 +31,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     32 "0032" "fleet_view",
     33 "0033" "renewal_information_age",
     34 "0034" "revocations",
+    35 "0035" "fewer_triggers",
     36 "0036" "operator_actions",
 );
 

@@ -23,17 +23,17 @@ pub(crate) mod statements;
 
 use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use dps_domain::lane::Lane;
-use dps_domain::{DomainId, LeaseToken, Timestamp};
+use dps_domain::{DomainId, DomainState, LeaseToken, Status, Timestamp};
 
 pub(crate) use self::acquire::{AcquireRequest, acquire_due, acquire_queued};
 use self::statements::{
     COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, END, EXTEND_AGAIN, FORGET, NEXT_DUE,
-    NEXT_URGENT, RELEASE, WAITING,
+    NEXT_URGENT, OutcomeWrite, RELEASE, WAITING,
 };
 use super::accompany::{accompany_in_tx, is_unaccompanied, may_have_ended_a_need};
 use super::row::{Rules, TABLE, holds_tokens, read, record_args};
 use crate::ledger;
-use crate::sql::{Database, LeasedWrite as _, Row, args};
+use crate::sql::{Arg, Database, LeasedWrite as _, Row, Session, args};
 use crate::term::Term;
 
 pub(crate) async fn waiting(database: &Database, lane: Lane, most: u32) -> Result<u32, StoreError> {
@@ -100,12 +100,13 @@ pub(crate) async fn complete_all(
         let (token, write) = &outcomes[index];
         let args = record_args(write.record(), *token, rules);
         let holds_tokens = if may_have_ended_a_need(write) {
-            let Some(row) = session.fetch(COMPLETE_AND_COUNT, args).await? else {
+            let row = fetch(&mut session, COMPLETE_AND_COUNT, write.record(), args).await?;
+            let Some(row) = row else {
                 continue;
             };
             holds_tokens(&row)?
         } else {
-            match session.execute_leased(COMPLETE, args).await {
+            match execute(&mut session, COMPLETE, write.record(), args).await {
                 Ok(()) => true,
                 Err(StoreError::LeaseLost) => continue,
                 Err(error) => return Err(error),
@@ -116,6 +117,45 @@ pub(crate) async fn complete_all(
     }
     session.commit().await?;
     Ok(results)
+}
+
+/// Whether the row probably has the state of this record already: steps of served domains and
+/// repeated failures seldom change it.
+fn may_keep_state(record: &DomainRecord) -> bool {
+    match record.last_failure {
+        Some(_) => record.attempt > 1,
+        None => DomainState::of(record).status == Status::Active,
+    }
+}
+
+/// Writes an outcome and returns its row; `None` if the lease is lost. Writes no state to a row
+/// that has it already.
+async fn fetch(
+    session: &mut Session,
+    write: OutcomeWrite,
+    record: &DomainRecord,
+    args: Vec<Arg>,
+) -> Result<Option<Row>, StoreError> {
+    if may_keep_state(record) {
+        let written = session.fetch(write.same_state, args.clone()).await?;
+        if written.is_some() {
+            return Ok(written);
+        }
+    }
+    session.fetch(write.any_state, args).await
+}
+
+/// As [`fetch`], without the row.
+async fn execute(
+    session: &mut Session,
+    write: OutcomeWrite,
+    record: &DomainRecord,
+    args: Vec<Arg>,
+) -> Result<(), StoreError> {
+    if may_keep_state(record) && session.execute(write.same_state, args.clone()).await? == 1 {
+        return Ok(());
+    }
+    session.execute_leased(write.any_state, args).await
 }
 
 /// Writes an outcome and extends the lease under the token `next`.
@@ -137,7 +177,8 @@ pub(crate) async fn complete_and_extend(
     };
     let mut args = record_args(&leased, token, rules);
     args.extend(args![next, term.micros, term.now]);
-    let row = if let Some(row) = session.fetch(COMPLETE_AND_EXTEND, args).await? {
+    let written = fetch(&mut session, COMPLETE_AND_EXTEND, settled, args).await?;
+    let row = if let Some(row) = written {
         accompany_in_tx(&mut session, write, holds_tokens(&row)?, rules).await?;
         Some(row)
     } else {

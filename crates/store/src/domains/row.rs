@@ -32,8 +32,8 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// The columns that every write of a whole record sets, from `$3` to `$25`. A record of a first
-/// queue stays there while it stays in its lane. It is one of at most
+/// The columns that every write of a whole record sets, but for its state, from `$3` to `$25`. A
+/// record of a first queue stays there while it stays in its lane. It is one of at most
 /// [`FEW`](dps_domain::shard::FEW), so the others are not counted again.
 ///
 /// The hostname and the tenant are not among them, since no step changes them. SQLite writes the
@@ -41,8 +41,7 @@ pub(crate) use queue;
 macro_rules! assignments {
     () => {
         concat!(
-            "status = $4, status_since = CASE WHEN status = $4 THEN status_since ELSE $15 END, failure_code = $22, actor = $23, \
-         hostname_reversed = $24, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
+            "cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
          serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revocation = $25, revision = revision + 1, \
@@ -52,8 +51,25 @@ macro_rules! assignments {
         )
     };
 }
-
 pub(crate) use assignments;
+
+/// The columns that lists and counts need, from `$4` and `$22` to `$24`. A statement that sets them
+/// runs a trigger.
+macro_rules! state_assignments {
+    () => {
+        "status = $4, status_since = CASE WHEN status = $4 THEN status_since ELSE $15 END, \
+         failure_code = $22, actor = $23, hostname_reversed = $24"
+    };
+}
+pub(crate) use state_assignments;
+
+/// Whether the row has the values of `state_assignments` already.
+macro_rules! has_state {
+    () => {
+        "status = $4 AND failure_code = $22 AND actor = $23 AND hostname_reversed = $24"
+    };
+}
+pub(crate) use has_state;
 
 /// The number of tokens of the CA's limits that the domain `$1` holds.
 macro_rules! tokens_held {

@@ -213,6 +213,7 @@ contract! {
     databases: {
         fleet_view: [
             the_columns_of_a_record_follow_from_it: "Memory has no columns.",
+            an_outcome_writes_the_state_also_of_a_row_that_has_another: "Memory has no columns.",
             a_record_of_an_earlier_version_gets_its_state_with_the_next_count:
                 "Memory has no columns.",
             a_list_that_passes_over_many_goes_on_from_window_to_window:

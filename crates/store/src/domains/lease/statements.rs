@@ -1,6 +1,6 @@
 //! The statements of leases on records.
 
-use crate::domains::row::{assignments, columns, tokens_held};
+use crate::domains::row::{assignments, columns, has_state, state_assignments, tokens_held};
 use crate::sql::{Sql, statements};
 use crate::term::lease_now;
 
@@ -77,14 +77,74 @@ macro_rules! acquire {
 }
 
 macro_rules! complete {
-    () => {
+    ($($state:ident)?) => {
         concat!(
             "UPDATE custom_domains SET ",
-            assignments!(),
-            ", lease_token = NULL, lease_expires_at = NULL WHERE id = $1 AND lease_token = $2"
+            written!($($state)?),
+            ", lease_token = NULL, lease_expires_at = NULL WHERE id = $1 AND lease_token = $2",
+            guard!($($state)?),
         )
     };
 }
+
+macro_rules! complete_and_extend {
+    ($now:expr $(, $state:ident)?) => {
+        concat!(
+            "UPDATE custom_domains SET ",
+            written!($($state)?),
+            ", lease_token = $26, lease_expires_at = ",
+            $now,
+            " + $27 WHERE id = $1 AND lease_token = $2",
+            guard!($($state)?),
+            " RETURNING ",
+            columns!(),
+            ", ",
+            tokens_held!(),
+        )
+    };
+}
+
+/// The columns that an outcome sets: of a row whose state may change, also the state.
+macro_rules! written {
+    () => {
+        concat!(state_assignments!(), ", ", assignments!())
+    };
+    (same_state) => {
+        assignments!()
+    };
+}
+
+macro_rules! guard {
+    () => {
+        ""
+    };
+    (same_state) => {
+        concat!(" AND ", has_state!())
+    };
+}
+
+/// A write of an outcome, in two statements.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutcomeWrite {
+    /// Writes nothing if the row has another state.
+    pub(super) same_state: Sql,
+    /// Writes the state as well, at the cost of a trigger.
+    pub(super) any_state: Sql,
+}
+
+pub(super) const COMPLETE: OutcomeWrite = OutcomeWrite {
+    same_state: COMPLETE_SAME,
+    any_state: COMPLETE_ANY,
+};
+/// Counts the tokens that the domain holds.
+pub(super) const COMPLETE_AND_COUNT: OutcomeWrite = OutcomeWrite {
+    same_state: COMPLETE_AND_COUNT_SAME,
+    any_state: COMPLETE_AND_COUNT_ANY,
+};
+pub(super) const COMPLETE_AND_EXTEND: OutcomeWrite = OutcomeWrite {
+    same_state: COMPLETE_AND_EXTEND_SAME,
+    any_state: COMPLETE_AND_EXTEND_ANY,
+};
 
 statements! {
     /// Leases up to `$3` due records, shard after shard. A row is locked when it is taken, not
@@ -132,18 +192,17 @@ statements! {
         concat!("SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > ", lease_now!("$2")),
         "SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > $2",
     );
-    pub(super) COMPLETE = Sql::both(complete!());
-    /// Counts the tokens that the domain holds.
-    pub(super) COMPLETE_AND_COUNT = Sql::both(concat!(complete!(), " RETURNING id, ", tokens_held!()));
-    pub(super) COMPLETE_AND_EXTEND = Sql::each(
-        concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $26, lease_expires_at = ", lease_now!("$28"), " + $27 \
-             WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
-        ),
-        concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $26, lease_expires_at = $28 + $27 \
-             WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
-        ),
+    COMPLETE_ANY = Sql::both(complete!());
+    COMPLETE_SAME = Sql::both(complete!(same_state));
+    COMPLETE_AND_COUNT_ANY = Sql::both(concat!(complete!(), " RETURNING id, ", tokens_held!()));
+    COMPLETE_AND_COUNT_SAME = Sql::both(concat!(complete!(same_state), " RETURNING id, ", tokens_held!()));
+    COMPLETE_AND_EXTEND_ANY = Sql::each(
+        complete_and_extend!(lease_now!("$28")),
+        complete_and_extend!("$28"),
+    );
+    COMPLETE_AND_EXTEND_SAME = Sql::each(
+        complete_and_extend!(lease_now!("$28"), same_state),
+        complete_and_extend!("$28", same_state),
     );
     pub(super) EXTEND_AGAIN = Sql::each(
         concat!(

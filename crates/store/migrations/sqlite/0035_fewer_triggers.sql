@@ -1,0 +1,1 @@
+-- Nothing to change: SQLite compiles a trigger only into statements that set one of its columns.
