@@ -18,6 +18,8 @@ pub enum Notice {
     Retried,
     /// The renewal is due.
     Renewed,
+    /// The check of DNS is due.
+    Rechecked,
 }
 
 /// The page.
@@ -40,12 +42,21 @@ struct State {
     text: &'static str,
 }
 
+/// A form that acts.
+struct Acting {
+    /// The last segment of its path.
+    call: &'static str,
+    text: &'static str,
+    help: &'static str,
+}
+
 struct Window {
     start: Timestamp,
     end: Timestamp,
 }
 
 #[expect(
+    clippy::ref_option,
     clippy::trivially_copy_pass_by_ref,
     clippy::unused_self,
     reason = "templates call methods of the view, with references"
@@ -56,6 +67,7 @@ impl DomainView {
         self.notice.map(|notice| match notice {
             Notice::Retried => t.retried,
             Notice::Renewed => t.renewed,
+            Notice::Rechecked => t.rechecked,
         })
     }
 
@@ -169,8 +181,36 @@ impl DomainView {
         })
     }
 
-    fn can_renew(&self) -> bool {
-        self.page.is_operator() && self.detail.domain.renewal.is_some()
+    /// The actions that the person may take, the most likely first.
+    fn actions(&self) -> Vec<Acting> {
+        let (t, domain) = (self.page.t(), &self.detail.domain);
+        let is_live = domain.renewal.is_some();
+        let retry = Acting {
+            call: "retry",
+            text: t.retry,
+            help: t.retry_help,
+        };
+        let recheck = Acting {
+            call: "recheck",
+            text: t.recheck,
+            help: t.recheck_help,
+        };
+        let renew = Acting {
+            call: "renew",
+            text: t.renew,
+            help: t.renew_help,
+        };
+        match (self.page.is_operator(), is_live, domain.code) {
+            (false, _, _) => vec![],
+            (true, false, _) => vec![retry],
+            (true, true, None) => vec![recheck, renew],
+            (true, true, Some(_)) => vec![retry, recheck, renew],
+        }
+    }
+
+    /// Whether there is a certificate that the edge should present or does.
+    fn is_comparable(&self, presented: &Option<String>) -> bool {
+        self.explanation.certificate.is_some() || presented.is_some()
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`texts`], in every [`Language`]. Pages need no script: links and forms do all, and htmx only
 //! reads the part of a page that moves again.
 
+mod activity;
 pub mod assets;
 mod causes;
 mod chip;
@@ -23,6 +24,7 @@ pub mod texts;
 
 pub use askama::Template;
 
+pub use self::activity::ActivityView;
 pub use self::causes::Causes;
 pub use self::domain::{DomainView, Notice};
 pub use self::domains::{DomainsView, Facet, FilterFields};

@@ -57,6 +57,7 @@ pub enum Section {
     Renewals,
     Limits,
     Edges,
+    Activity,
     /// A page that is not in the navigation.
     Other,
 }
@@ -132,6 +133,7 @@ impl Page {
             (Section::Renewals, "/renewals", t.renewals),
             (Section::Limits, "/ca", t.limits),
             (Section::Edges, "/edges", t.edges),
+            (Section::Activity, "/activity", t.activity),
         ];
         let link = |(section, path, text)| NavLink {
             path,
@@ -188,6 +190,11 @@ impl Page {
             readable(&text),
             self.time(&at)
         ))
+    }
+
+    /// Whether a time is yet to come, by whole seconds.
+    pub(crate) fn is_ahead(&self, at: &Timestamp) -> bool {
+        at.unix_seconds() > self.now.unix_seconds()
     }
 
     pub(crate) fn duration(&self, duration: Duration) -> String {

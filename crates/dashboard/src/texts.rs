@@ -30,6 +30,7 @@ texts! {
     renewals: "Renewals", "Продление";
     limits: "CA limits", "Лимиты УЦ";
     edges: "Edges", "Узлы";
+    activity: "Activity", "Действия";
     sign_out: "Sign out", "Выйти";
     signed_in_as: "Signed in as", "Вы вошли как";
     language: "Language", "Язык";
@@ -94,13 +95,13 @@ texts! {
     all_clear: "All clear", "Всё в порядке";
     counted_at_text: "looked at", "проверено в";
     attention: "Attention", "Внимание";
-    attention_operator: "domains wait for the operator", "доменов ждут оператора";
-    attention_expiring: "domains have a certificate that ends within 7 days", "доменов с сертификатом, который кончится в ближайшие 7 дней";
-    attention_served: "domains are served, but their renewal fails", "доменов работают, но продление не удаётся";
-    attention_unreachable: "edges do not answer", "узлов не отвечают";
-    attention_probation: "edges are on probation after an outage", "узлов на проверке после сбоя";
-    attention_approval: "edges wait for approval", "узлов ждут одобрения";
-    attention_limits: "limits of the account are used up", "лимитов учётной записи исчерпаны";
+    attention_operator: "Domains that wait for the operator", "Домены, которые ждут оператора";
+    attention_expiring: "Domains whose certificate ends within 7 days", "Домены, сертификат которых кончится за 7 дней";
+    attention_served: "Served domains whose renewal fails", "Работающие домены, которые не удаётся продлить";
+    attention_unreachable: "Edges that do not answer", "Узлы, которые не отвечают";
+    attention_probation: "Edges on probation after an outage", "Узлы на проверке после сбоя";
+    attention_approval: "Edges that wait for approval", "Узлы, которые ждут одобрения";
+    attention_limits: "Limits of the account that are used up", "Исчерпанные лимиты учётной записи";
     attention_counts: "The counts are older than 5 minutes: the worker may be stopped", "Счётчики старше 5 минут: возможно, обработчик остановлен";
     domains_by_status: "Domains by status", "Домены по состоянию";
     all_domains: "All domains", "Все домены";
@@ -237,6 +238,9 @@ texts! {
     retry_help: "Makes the next step due now. A failed domain starts over. Limits of the CA stay in force.", "Следующий шаг выполнится сразу. Домен с ошибкой начнёт сначала. Лимиты УЦ остаются в силе.";
     renew: "Renew now", "Продлить сейчас";
     renew_help: "Begins the renewal now. The present certificate is served meanwhile.", "Продление начнётся сразу. Пока работает нынешний сертификат.";
+    recheck: "Check DNS now", "Проверить DNS сейчас";
+    recheck_help: "Checks now whether DNS and CAA records are still right. The certificate stays as it is.", "Сразу проверит, верны ли записи DNS и CAA. Сертификат остаётся прежним.";
+    rechecked: "The check is due now.", "Проверка начнётся сейчас.";
     retried: "The next step is due now.", "Следующий шаг выполнится сейчас.";
     renewed: "The renewal is due now.", "Продление начнётся сейчас.";
     waits_for_request: "waits for a request", "ждёт запроса";
@@ -267,6 +271,15 @@ texts! {
     edge_serves: "Serving", "Работают";
     edge_pending_list: "Pending", "Ожидают";
     last_problem: "Last problem", "Последняя ошибка";
+
+    // Activity.
+    activity_purpose: "Who did what?", "Кто что сделал?";
+    no_activity: "Nobody has acted yet.", "Пока никто ничего не делал.";
+    col_subject: "Subject", "Предмет";
+    col_reason: "Reason", "Причина";
+    col_before: "Before", "До";
+    col_after: "After", "После";
+    col_count: "Number", "Число";
 }
 
 #[cfg(test)]

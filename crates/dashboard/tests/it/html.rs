@@ -139,7 +139,9 @@ fn check_code(name: &str, tags: &[Tag]) {
             assert_ne!(attribute, "style", "{name}: {}", tag.name);
             assert!(!attribute.starts_with("on"), "{name}: {attribute}");
             assert!(!attribute.starts_with("hx-on"), "{name}: {attribute}");
-            if ["href", "src", "action", "hx-get", "hx-post"].contains(&attribute.as_str()) {
+            if ["href", "src", "action", "formaction", "hx-get", "hx-post"]
+                .contains(&attribute.as_str())
+            {
                 let is_of_ca = tag.get("rel") == "noreferrer" && value.starts_with("https://");
                 let is_own = value.starts_with('/') && !value.starts_with("//");
                 assert!(

@@ -33,6 +33,7 @@ fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("renewals", samples::renewals(language, text).render()),
         ("limits", samples::limits(language, text).render()),
         ("edges", samples::edges(language, text).render()),
+        ("activity", samples::activity(language, text).render()),
     ]
     .into_iter()
     .map(|(name, page)| (name, page.unwrap()))
@@ -71,7 +72,7 @@ fn a_calm_fleet_is_all_clear_and_another_says_what_needs_attention() {
     let page = view.render().unwrap();
     for text in [
         "Attention",
-        "<b>40</b> domains wait for the operator",
+        "<b>40</b> Domains that wait for the operator",
         "<b>10\u{202f}000+</b>",
     ] {
         assert!(page.contains(text), "{text}");
@@ -97,7 +98,13 @@ fn a_viewer_sees_no_control_that_acts() {
         page
     };
     let language = Language::English;
-    let acting = ["/retry\"", "/renew\"", "\"/ca/lift\"", "\"/edges/approve\""];
+    let acting = [
+        "/retry\"",
+        "/recheck\"",
+        "/renew\"",
+        "\"/ca/lift\"",
+        "\"/edges/approve\"",
+    ];
     let pages = |change: &dyn Fn(dps_dashboard::Page) -> dps_dashboard::Page| {
         let mut domain = samples::domain_view(language, "a.test");
         domain.page = change(domain.page);

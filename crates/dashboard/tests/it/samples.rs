@@ -1,14 +1,14 @@
 //! Documents of a fleet, with a text of choice wherever others write texts.
 
 use dps_admin_api::{
-    Cause, Claim, DnsEvidence, Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment,
-    Evidence, Explanation, Fleet, HistoryLine, KnownOrder, Limit, NextStep, ProbeEvidence, Renewal,
-    RunningLease, StatusCount, TouchedLimit, WantedCertificate,
+    Activities, Activity, Cause, Claim, DnsEvidence, Domain, DomainDetail, Domains,
+    EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet, HistoryLine, KnownOrder, Limit,
+    NextStep, ProbeEvidence, Renewal, RunningLease, StatusCount, TouchedLimit, WantedCertificate,
 };
 use dps_dashboard::{
-    Causes, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView, EndingDay, Facet, FilterFields,
-    Headroom, Hour, Language, LimitsView, Notice, Overview, Page, ProblemView, Renewals, Section,
-    SignIn, Theme, User,
+    ActivityView, Causes, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView, EndingDay, Facet,
+    FilterFields, Headroom, Hour, Language, LimitsView, Notice, Overview, Page, ProblemView,
+    Renewals, Section, SignIn, Theme, User,
 };
 use dps_domain::explain::{Responsible, SeenAt};
 use dps_domain::renewal::info::SuggestedWindow;
@@ -350,5 +350,30 @@ pub(crate) fn edges(language: Language, text: &str) -> EdgesView {
             compared_at: Some(seconds_ago(100)),
         }],
         is_approved: true,
+    }
+}
+
+pub(crate) fn activity(language: Language, text: &str) -> ActivityView {
+    let action = |scope: &str| Activity {
+        id: text.to_owned(),
+        at: seconds_ago(300),
+        who: text.to_owned(),
+        source: "api".to_owned(),
+        role: Some(text.to_owned()),
+        action: text.to_owned(),
+        scope: scope.to_owned(),
+        subject: Some(text.to_owned()),
+        reason: Some(text.to_owned()),
+        before: Some(text.to_owned()),
+        after: Some(text.to_owned()),
+        count: Some(4_000),
+    };
+    ActivityView {
+        page: frame(language, text),
+        activities: Some(Activities {
+            items: ["domain", "tenant", "edge", "filter"].map(action).into(),
+            next: Some(text.to_owned()),
+        }),
+        is_first: false,
     }
 }

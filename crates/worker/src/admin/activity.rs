@@ -18,15 +18,15 @@ use crate::cli::activity;
 /// Actions of a page without `limit`.
 const DEFAULT_PAGE: u32 = 100;
 
-/// A page of actions.
+/// The wanted page of actions.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ActivityQuery {
     /// Actions at most, from 1 to 1000; 100 by default.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// `next` of the page before.
-    before: Option<String>,
+    pub(super) before: Option<String>,
 }
 
 /// Lists the actions of operators, the newest first.
@@ -40,6 +40,11 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Json<Activities>, Refusal> {
     let wanted: ActivityQuery = query(&uri)?;
+    Ok(Json(page(&app, &wanted).await?))
+}
+
+/// A page of actions.
+pub(super) async fn page(app: &App, wanted: &ActivityQuery) -> Result<Activities, Refusal> {
     let limit = wanted.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         let detail = format!("give a number from 1 to {MAX_PAGE}");
@@ -49,6 +54,5 @@ pub(super) async fn list(
     let before = before
         .transpose()
         .map_err(|_| Refusal::field("before", "copy it from the page before, or leave it out"))?;
-    let page = activity::page(app.store.as_ref(), before, limit).await?;
-    Ok(Json(page))
+    Ok(activity::page(app.store.as_ref(), before, limit).await?)
 }

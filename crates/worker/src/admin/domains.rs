@@ -94,11 +94,22 @@ pub(super) async fn recheck(
     PathHost(host): PathHost,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
+    let reason = action.reason.as_deref();
+    Ok(Json(recheck_domain(&app, &caller, &host, reason).await?))
+}
+
+/// Makes the check due, on behalf of a caller of the API or of a page.
+pub(super) async fn recheck_domain(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+    reason: Option<&str>,
+) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
-    let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, &host).await;
-    let acted = act(&caller, action.reason.as_deref(), recheck).await?;
+    let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, host).await;
+    let acted = act(caller, reason, recheck).await?;
     tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.recheck_requested");
-    Ok(Json(acted))
+    Ok(acted)
 }
 
 /// Acts as the caller, for the given reason.

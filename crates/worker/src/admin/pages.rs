@@ -4,6 +4,7 @@
 //! as a call does. Forms are refused from other sites. Every response has a content security
 //! policy that allows only the files of this service.
 
+mod activity;
 mod assets;
 mod causes;
 mod domain;
@@ -57,10 +58,12 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/causes", get(causes::show))
         .route("/renewals", get(renewals::show))
         .route("/ca", get(limits::show))
-        .route("/edges", get(edges::show));
+        .route("/edges", get(edges::show))
+        .route("/activity", get(activity::show));
     let operator = Router::new()
         .route("/domains/{host}/retry", post(domain::retry))
         .route("/domains/{host}/renew", post(domain::renew))
+        .route("/domains/{host}/recheck", post(domain::recheck))
         .route("/ca/lift", post(limits::lift));
     let admin = Router::new().route("/edges/approve", post(edges::approve));
     let public = Router::new()

@@ -39,13 +39,15 @@ async fn patient_world() -> (World, Api) {
         world.wait_for_code(&id, "DNS_NXDOMAIN").await;
     }
     // Counts are kept once a minute; without any, the overview counts by itself.
+    let store = store(&world).await;
+    store.execute("DELETE FROM fleet_counts").await.unwrap();
+    (world, api)
+}
+
+async fn store(world: &World) -> SqlitePool {
     let file = world.home().join("dps.db");
     let pool = SqlitePool::connect(&format!("sqlite://{}", file.display())).await;
     pool.unwrap()
-        .execute("DELETE FROM fleet_counts")
-        .await
-        .unwrap();
-    (world, api)
 }
 
 async fn browser(runs_scripts: bool) -> Browser {
@@ -110,14 +112,8 @@ async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active()
 
     // The customer mends the record, and the page follows the domain by itself.
     world.point_at_us(LOST);
-    browser
-        .write("form[action$='/retry'] input", "mended")
-        .await
-        .unwrap();
-    browser
-        .click("form[action$='/retry'] button")
-        .await
-        .unwrap();
+    browser.write("form.actions input", "mended").await.unwrap();
+    browser.click("button[formaction$='/retry']").await.unwrap();
     browser
         .wait_until(
             "document.querySelector('main .notice')?.innerText === 'The next step is due now.'",
@@ -131,7 +127,37 @@ async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active()
     is_active.await.unwrap();
     let history = browser.text("#history").await.unwrap();
     assert!(history.contains("admin:oleg"), "{history}");
+    browser.click("nav a[href='/activity']").await.unwrap();
+    at(&browser, "/activity").await;
+    let actions = browser.text("tbody").await.unwrap();
+    assert!(
+        actions.contains("admin:oleg") && actions.contains("mended"),
+        "{actions}"
+    );
     assert_no_faults(&browser).await;
+
+    // While the database is away, the numbers stay, and the page says from when they are.
+    browser.open(&format!("http://{}/", api.at)).await.unwrap();
+    let store = store(&world).await;
+    store
+        .execute("ALTER TABLE fleet_counts RENAME TO away")
+        .await
+        .unwrap();
+    browser
+        .wait_until("!document.getElementById('stale').hidden")
+        .await
+        .unwrap();
+    let said = browser.text("#stale").await.unwrap();
+    assert!(said.starts_with("The service does not answer"), "{said}");
+    assert!(!browser.text("#verdict").await.unwrap().is_empty());
+    store
+        .execute("ALTER TABLE away RENAME TO fleet_counts")
+        .await
+        .unwrap();
+    browser
+        .wait_until("document.getElementById('stale').hidden")
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,6 +186,7 @@ async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
         ("renewals", "/renewals".to_owned()),
         ("limits", "/ca".to_owned()),
         ("edges", "/edges".to_owned()),
+        ("activity", "/activity".to_owned()),
     ];
     for (name, path) in &pages {
         browser
@@ -202,10 +229,7 @@ async fn everything_works_without_script() {
         .unwrap();
     browser.click("tbody a").await.unwrap();
     at(&browser, &format!("/domains/{LOST}")).await;
-    browser
-        .click("form[action$='/retry'] button")
-        .await
-        .unwrap();
+    browser.click("button[formaction$='/retry']").await.unwrap();
     browser
         .wait_until("location.search === '?done=retry'")
         .await

@@ -13,7 +13,7 @@ use super::frame::{Form, Frame};
 use super::{rendered, see_other};
 use crate::admin::App;
 use crate::admin::auth::Caller;
-use crate::admin::domains::{renew_domain, retry_domain};
+use crate::admin::domains::{recheck_domain, renew_domain, retry_domain};
 use crate::admin::explain::explained;
 use crate::admin::fleet::detail;
 use crate::admin::params::PathHost;
@@ -51,6 +51,7 @@ pub(super) async fn show(
     let notice = match asked.done.as_str() {
         "retry" => Some(Notice::Retried),
         "renew" => Some(Notice::Renewed),
+        "recheck" => Some(Notice::Rechecked),
         _ => None,
     };
     Ok(rendered(&DomainView {
@@ -81,6 +82,17 @@ pub(super) async fn renew(
 ) -> Result<Response, Refusal> {
     renew_domain(&app, &caller, &host, action.reason()).await?;
     Ok(back_to(&host, "renew"))
+}
+
+/// Makes the check of DNS due.
+pub(super) async fn recheck(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    Form(action): Form<Action>,
+) -> Result<Response, Refusal> {
+    recheck_domain(&app, &caller, &host, action.reason()).await?;
+    Ok(back_to(&host, "recheck"))
 }
 
 fn back_to(host: &Hostname, done: &str) -> Response {
