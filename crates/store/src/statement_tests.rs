@@ -442,6 +442,10 @@ fn lists() -> Vec<(String, &'static str, Vec<&'static str>)> {
         } else {
             &[]
         };
+        if order == "STATE" {
+            let range = [lower, upper].concat();
+            all.push(("fleet_view::COUNT_STATES".into(), index, range));
+        }
         let end = [&["10"], tenant, lower, upper].concat();
         let others = [FILTER.as_slice(), lower, upper].concat();
         all.push((format!("fleet_view::{order}_END"), index, end));

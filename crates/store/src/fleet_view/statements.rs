@@ -227,6 +227,14 @@ statements! {
     STATE_END = end!(by_state);
     STATE_PAGE = page!(by_state);
     STATE_COUNT = count!(by_state);
+    /// A count of the states in a range, which no record must be read for. `$1` to `$10` are the
+    /// ends of the range.
+    pub(super) COUNT_STATES = Sql::both(
+        "SELECT status, actor, failure_code, '' AS tenant, COUNT(*) AS domains FROM domain_states AS place \
+         WHERE (status, actor, failure_code, name, domain_id) > ($1, $2, $3, $4, $5) \
+         AND (status, actor, failure_code, name, domain_id) <= ($6, $7, $8, $9, $10) \
+         GROUP BY status, actor, failure_code",
+    );
     EXPIRY_END = end!(by_expiry);
     EXPIRY_PAGE = page!(by_expiry);
     EXPIRY_COUNT = count!(by_expiry);
