@@ -26,10 +26,10 @@ pub struct Activity {
     /// The kind of action.
     #[schema(example = "domain.retry")]
     pub action: String,
-    /// What it is about: `domain`, `tenant`, `filter`, `edge`, `limit` or `all`.
+    /// The kind of its subject: `domain`, `tenant`, `filter`, `edge`, `limit` or `all`.
     #[schema(example = "domain")]
     pub scope: String,
-    /// The name of that; absent for `all`.
+    /// The name of the subject; absent for `all`.
     #[schema(example = "shop.example.com")]
     pub subject: Option<String>,
     /// The reason that was given, if any.

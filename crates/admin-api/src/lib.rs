@@ -10,6 +10,7 @@ mod diagnosis;
 mod domain;
 mod edge;
 mod explanation;
+mod issuance;
 mod limit;
 
 pub use action::{Acted, Action};
@@ -22,4 +23,5 @@ pub use explanation::{
     DnsEvidence, EdgeCertificate, Evidence, Explanation, KnownOrder, NextStep, ProbeEvidence,
     RunningLease, TouchedLimit, WantedCertificate,
 };
+pub use issuance::{Issuance, Pause, PauseRequest, PauseScopeName, Resumed};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};

@@ -5,8 +5,10 @@ pub mod edges;
 pub mod explain;
 pub mod fleet;
 pub mod limits;
+pub mod pauses;
 pub mod size;
 
+use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::{Refused, Requester};
 use dps_domain::record::{self, DomainRecord, RecordWrite};
 use dps_domain::{Hostname, Timestamp};
@@ -31,6 +33,12 @@ pub enum OperatorError {
         /// Where it stands.
         phase: &'static str,
     },
+    /// No record is of the tenant.
+    #[error("no domain of the tenant {0:?} is known here")]
+    UnknownTenant(String),
+    /// Nothing is paused there.
+    #[error("{} is not paused; `dps issuance status` lists the pauses", named(.0))]
+    NotPaused(PauseScope),
     /// Nothing is waiting that could be made due.
     #[error("{hostname} is {phase}: {remedy}")]
     NotWaiting {
@@ -47,6 +55,15 @@ pub enum OperatorError {
 }
 
 const TRIES: usize = 5;
+
+/// The scope in words.
+fn named(scope: &PauseScope) -> String {
+    match scope {
+        PauseScope::All => "issuance".to_owned(),
+        PauseScope::Tenant(tenant) => format!("the tenant {tenant:?}"),
+        PauseScope::Domain(hostname) => hostname.to_string(),
+    }
+}
 
 /// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is
 /// served meanwhile.

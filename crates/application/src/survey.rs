@@ -14,6 +14,9 @@ const PAGE: u32 = 5_000;
 pub const SHARES: [f64; 10] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
 /// A certificate with no greater share of its lifetime left is late to be renewed.
 const LATE: f64 = 0.1;
+/// A certificate with no greater share of its lifetime left is late if its renewal is paused. The
+/// bound is early, since a person must act first.
+const PAUSED_LATE: f64 = 0.2;
 /// Age up to which renewal information is fresh. A CA is polled several times in this time.
 const FRESH: Duration = Duration::from_secs(12 * 3_600);
 /// A poll that has been due for longer is overdue. Many are due at once after an outage.
@@ -28,6 +31,8 @@ pub struct Survey {
     pub by_share: [u64; SHARES.len() + 1],
     /// Certificates with at most a tenth of their lifetime left that wait for their customers.
     pub late_for_customers: u64,
+    /// Certificates with at most a fifth of their lifetime left whose renewal is paused.
+    pub late_paused: u64,
     /// The sum of the shares in `by_share`.
     pub sum_of_shares: f64,
     /// Certificates with renewal information of the last twelve hours.
@@ -45,6 +50,7 @@ impl Default for Survey {
         Self {
             by_share: [0; SHARES.len() + 1],
             late_for_customers: 0,
+            late_paused: 0,
             sum_of_shares: 0.0,
             fresh: 0,
             stale: 0,
@@ -77,6 +83,7 @@ impl Survey {
             self.late_for_customers += u64::from(share <= LATE);
             return;
         }
+        self.late_paused += u64::from(served.is_paused && share <= PAUSED_LATE);
         let place = SHARES.partition_point(|bound| *bound < share);
         self.by_share[place] += 1;
         self.sum_of_shares += share;
@@ -159,6 +166,7 @@ mod tests {
         Served {
             domain_id: DomainId::from_uuid(Uuid::nil()),
             waits_for_customer: false,
+            is_paused: false,
             validity: (
                 NOW + hours_left * HOUR - 100 * HOUR,
                 NOW + hours_left * HOUR,
@@ -199,6 +207,20 @@ mod tests {
         }
         assert_eq!(survey.by_share.iter().sum::<u64>(), 0);
         assert_eq!(survey.fresh_share(), None);
+    }
+
+    #[test]
+    fn a_paused_renewal_is_late_while_a_fifth_of_the_lifetime_is_left() {
+        let mut survey = Survey::default();
+        for (hours_left, late) in [(60, 0), (21, 0), (20, 1), (0, 2)] {
+            let paused = Served {
+                is_paused: true,
+                ..served(hours_left, None, 0)
+            };
+            survey.add(&paused, NOW);
+            assert_eq!(survey.late_paused, late, "{hours_left}");
+        }
+        assert_eq!(survey.by_share.iter().sum::<u64>(), 4);
     }
 
     #[test]

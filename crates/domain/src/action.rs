@@ -61,11 +61,15 @@ words! {
         RemovalsApprove => "removals.approve",
         /// The private keys were encrypted again.
         KeysRotate => "keys.rotate",
+        /// Issuance was paused.
+        IssuancePause => "issuance.pause",
+        /// A pause of issuance was ended.
+        IssuanceResume => "issuance.resume",
     }
 }
 
 words! {
-    /// What an action is about.
+    /// The kind of an action's subject.
     ActionScope {
         /// One domain, by its hostname.
         Domain => "domain",
@@ -95,9 +99,9 @@ pub struct OperatorAction {
     pub role: String,
     /// The kind.
     pub kind: ActionKind,
-    /// What it is about.
+    /// The kind of its subject.
     pub scope: ActionScope,
-    /// The name of that; empty for [`ActionScope::All`].
+    /// The name of the subject; empty for [`ActionScope::All`].
     pub subject: String,
     /// The reason that was given.
     pub reason: Option<String>,

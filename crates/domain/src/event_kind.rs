@@ -72,6 +72,8 @@ kinds! {
     RecheckRequested => "recheck.requested",
     /// An operator lifted a wait for one of the CA's limits.
     LimitLifted => "limit.lifted",
+    /// An operator ended a pause of issuance.
+    IssuanceResumed => "issuance.resumed",
     /// The DNS check passed.
     DnsReady => "dns.ready",
     /// A live domain still points at the edges.

@@ -177,6 +177,8 @@ pub enum Failure {
     },
     /// The name has an address that we do not connect to (private, loopback, link-local, reserved).
     HttpAddressForbidden { address: IpAddr, kind: String },
+    /// An operator paused the placing of orders.
+    IssuancePaused {},
     /// The CA limits us until the given time.
     AcmeRateLimited {
         until: Option<Timestamp>,
@@ -271,6 +273,7 @@ codes! {
     HttpStatus => "HTTP_STATUS",
     HttpRedirect => "HTTP_REDIRECT",
     HttpAddressForbidden => "HTTP_ADDRESS_FORBIDDEN",
+    IssuancePaused => "ISSUANCE_PAUSED",
     AcmeRateLimited => "ACME_RATE_LIMITED",
     AcmePaused => "ACME_PAUSED",
     AcmeRejectedIdentifier => "ACME_REJECTED_IDENTIFIER",
@@ -312,6 +315,7 @@ impl FailureCode {
             Self::DnsTimeout => &[Actor::Customer, Actor::Operator],
             Self::NameBlocked
             | Self::TargetNotAllowed
+            | Self::IssuancePaused
             | Self::AcmePaused
             | Self::AcmeAccount
             | Self::EdgeUnreachable
@@ -367,6 +371,7 @@ impl Failure {
                 resolver_outage: true,
                 ..
             }
+            | Self::IssuancePaused { .. }
             | Self::AcmePaused { .. }
             | Self::AcmeAccount { .. }
             | Self::EdgeUnreachable { .. }
@@ -420,6 +425,7 @@ impl Failure {
             | Self::HttpStatus { .. }
             | Self::HttpRedirect { .. }
             | Self::HttpAddressForbidden { .. }
+            | Self::IssuancePaused { .. }
             | Self::AcmeRateLimited { .. }
             | Self::AcmeValidationFailed { .. }
             | Self::AcmeCaUnavailable { .. }

@@ -30,6 +30,7 @@ pub mod name_rules;
 pub mod order_gate;
 pub mod outcome;
 pub mod ownership;
+pub mod pause;
 pub mod phase;
 pub mod policy;
 pub mod probe;

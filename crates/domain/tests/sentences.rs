@@ -456,6 +456,7 @@ fn ca() -> Vec<Case> {
         ),
         sub("until a known time", limited(Some(noon))),
         sub("until an unknown time", limited(None)),
+        sub("", Failure::IssuancePaused {}),
         sub("URL known", paused(Some("https://ca.example/unpause"))),
         sub("URL unknown", paused(None)),
         sub(

@@ -16,6 +16,7 @@ mod leases;
 mod ledger;
 mod orders;
 mod outbox;
+mod pauses;
 mod port;
 mod prune;
 mod records;
@@ -34,6 +35,7 @@ use dps_application::ports::store::{
 use dps_domain::action::OperatorAction;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
+use dps_domain::pause::Pause;
 use dps_domain::{ActionId, CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
@@ -104,6 +106,7 @@ struct State {
     /// Deployments of each domain. None are kept of [`Content::Slim`].
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     actions: BTreeMap<ActionId, OperatorAction>,
+    pauses: BTreeMap<pauses::Key, Pause>,
     tokens_drawn: u128,
     due: prune::Due,
 }

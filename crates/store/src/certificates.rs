@@ -4,7 +4,7 @@ use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::retention::SUPERSEDED_CERTIFICATES;
-use dps_domain::{Actor, CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
+use dps_domain::{Actor, CertificateId, DomainId, FailureCode, LeaseToken, OrderId, Timestamp};
 
 use crate::domains::lock::lock_in_tx;
 use crate::orders::{complete_in_tx, end_in_tx};
@@ -52,7 +52,7 @@ statements! {
     );
     /// In the order of the primary key, so that each page is a range of it.
     SERVED = Sql::both(
-        "SELECT custom_domains.id AS id, actor, not_before, not_after, answered_at, ask_at, COALESCE(failures, 0) AS failures \
+        "SELECT custom_domains.id AS id, actor, failure_code, not_before, not_after, answered_at, ask_at, COALESCE(failures, 0) AS failures \
          FROM custom_domains JOIN certificates ON certificates.id = serving_certificate_id \
          LEFT JOIN renewal_questions ON renewal_questions.domain_id = custom_domains.id \
          WHERE custom_domains.id > $1 AND moved_away_since IS NULL AND serving_certificate_id IS NOT NULL \
@@ -237,6 +237,8 @@ pub(crate) async fn served(
         Ok(Served {
             domain_id: fields.parse("id")?,
             waits_for_customer: fields.get::<String>("actor")? == Actor::Customer.as_str(),
+            is_paused: fields.get::<String>("failure_code")?
+                == FailureCode::IssuancePaused.as_str(),
             validity: (fields.at("not_before")?, fields.at("not_after")?),
             renewal_info_at: fields.at_if_any("answered_at")?,
             poll_at: fields.at_if_any("ask_at")?,

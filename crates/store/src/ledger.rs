@@ -16,7 +16,7 @@ use dps_domain::limits::{BucketKey, Change, Charge, Entry, Limit, Position, Ruli
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use self::bucket::{SLOTS, find, held, hold_in_tx, lock_believed_in_tx, lock_in_tx, write_in_tx};
-use crate::domains::lock::lock_leased_in_tx;
+use crate::domains::lock::{Issuing, lock_to_order_in_tx, may_order};
 use crate::sql::{Database, Session, Sql, args, statements};
 
 statements! {
@@ -32,10 +32,12 @@ pub(crate) async fn debit(
     shared_now: Option<Timestamp>,
 ) -> Result<Debit, StoreError> {
     if charges.iter().all(|charge| charge.limit.is_none()) {
-        return gates(database, charges, now).await;
+        return gates(database, domain, charges, now).await;
     }
     let mut session = database.write("debit the limits of the CA").await?;
-    lock_leased_in_tx(&mut session, domain, token).await?;
+    if lock_to_order_in_tx(&mut session, domain, token).await? == Issuing::Paused {
+        return Ok(Debit::Paused);
+    }
     let mut before = Vec::with_capacity(charges.len());
     for charge in charges {
         before.push(if charge.limit.is_none() {
@@ -73,10 +75,14 @@ pub(crate) async fn debit(
 /// Without a limit there is nothing to take, only the CA's word to be obeyed.
 async fn gates(
     database: &Database,
+    domain: DomainId,
     charges: &[Charge],
     now: Timestamp,
 ) -> Result<Debit, StoreError> {
     let mut session = database.read("read the limits of the CA").await?;
+    if may_order(&mut session, domain).await? == Issuing::Paused {
+        return Ok(Debit::Paused);
+    }
     let mut positions = Vec::with_capacity(charges.len());
     for charge in charges {
         positions.push(Position {

@@ -31,6 +31,7 @@ mod lock;
 mod migrations;
 mod orders;
 mod outbox;
+mod pauses;
 mod port;
 mod prune;
 mod renewal_info;

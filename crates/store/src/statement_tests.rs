@@ -13,7 +13,7 @@ use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, installation,
-    ledger, lock, orders, outbox, prune, renewal_info, secrets, size, sync, wakes,
+    ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -39,6 +39,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("ledger::operator", ledger::operator::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
+        ("pauses", pauses::ALL),
         ("prune", prune::ALL),
         ("secrets", secrets::ALL),
         ("size", size::ALL),
@@ -163,7 +164,7 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 14] = [
+const FILL: [&str; 15] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -196,12 +197,13 @@ const FILL: [&str; 14] = [
     "INSERT INTO edge_deployments (domain_id, edge, certificate_id, deployed_at) SELECT id, 'edge', '', 0 FROM custom_domains",
     "INSERT INTO fleet_counts (hour, counted_at, status, actor, failure_code, domains) \
      SELECT next_attempt_at, 0, status, actor, failure_code, 1 FROM custom_domains",
+    "INSERT INTO issuance_pauses (scope, subject, since, who) SELECT 'domain', hostname, 0, '' FROM custom_domains",
     "INSERT INTO operator_actions (id, at, who, source, role, kind, scope, subject, before, after) \
      SELECT id, 0, '', '', '', '', '', '', '', '' FROM custom_domains",
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "custom_domains",
     "outbox",
     "domain_events",
@@ -215,11 +217,13 @@ const TABLES: [&str; 13] = [
     "domain_states",
     "fleet_counts",
     "operator_actions",
+    "issuance_pauses",
 ];
 
 /// A part of the name of the index of a table's key, which both databases name themselves.
 const CHALLENGES_KEY: &str = "acme_challenges";
 const ACTIONS_KEY: &str = "operator_actions";
+const PAUSES_KEY: &str = "issuance_pauses";
 const FLEET_COUNTS_KEY: &str = "fleet_counts";
 const DOMAIN_NAMES_KEY: &str = "domain_names_pkey";
 const DOMAIN_STATES_KEY: &str = "domain_states_pkey";
@@ -228,7 +232,13 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 30] = [
+const HOT: [(&str, &str, &[&str]); 32] = [
+    ("domains::lock::COUNT_PAUSES", PAUSES_KEY, &["'id-77'"]),
+    (
+        "domains::lock::LOCK_TO_ORDER",
+        PAUSES_KEY,
+        &["'id-77'", "'token'"],
+    ),
     ("prune::ACTIONS", ACTIONS_KEY, &["'id-5'", "10"]),
     ("actions::NEWEST", ACTIONS_KEY, &["'id-5'", "10"]),
     ("prune::FLEET_COUNTS", FLEET_COUNTS_KEY, &["50", "10"]),

@@ -11,6 +11,7 @@ mod domains;
 mod edges;
 mod explain;
 mod fleet;
+mod issuance;
 mod limits;
 mod pages;
 mod params;
@@ -177,6 +178,7 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(edges::list))
         .routes(routes!(limits::list))
         .routes(routes!(activity::list))
+        .routes(routes!(issuance::show))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
@@ -185,6 +187,10 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(domains::renew))
         .routes(routes!(domains::recheck))
         .routes(routes!(diagnose::diagnose_domain))
+        .routes(routes!(issuance::pause))
+        .routes(routes!(issuance::resume))
+        .routes(routes!(issuance::pause_domain))
+        .routes(routes!(issuance::resume_domain))
         .routes(routes!(limits::lift))
 }
 
@@ -244,7 +250,7 @@ pub fn openapi_document() -> OpenApi {
     ]);
     let tags = [
         ("viewer", "Calls that change nothing."),
-        ("operator", "Calls that act on a domain or a limit."),
+        ("operator", "Calls that act on domains, limits or issuance."),
         ("admin", "Calls that change who takes part."),
         ("public", "Calls without a token."),
     ];

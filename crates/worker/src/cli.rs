@@ -10,6 +10,7 @@ pub mod edges;
 pub mod explain;
 pub mod filter;
 pub mod fleet;
+pub mod issuance;
 pub mod limits;
 pub mod output;
 pub mod pki;
@@ -134,6 +135,9 @@ pub enum Command {
     /// Show the remaining limits of the CA, or lift a wait
     #[command(subcommand)]
     Limits(Limits),
+    /// Pause and resume the placing of orders, for everything, a tenant or a hostname
+    #[command(subcommand)]
+    Issuance(issuance::Issuance),
     /// List the actions of operators, the newest first: who did what, when and why
     ///
     /// Actions of the command line and of the admin API are kept for 400 days.
@@ -448,6 +452,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "edges",
             "removals",
             "limits",
+            "issuance",
             "activity",
             "store",
             "keys",

@@ -21,7 +21,7 @@ use crate::cli::act::{self, Author, Deed};
 use crate::cli::output::outln;
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, activity, config,
-    domains, edges, fleet, limits, removals, store_size,
+    domains, edges, fleet, issuance, limits, removals, store_size,
 };
 use crate::config::{Finding, Role, Settings};
 use crate::http::Readiness;
@@ -60,18 +60,15 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Domains(command) => {
             let settings = load(path)?;
-            with_store(&settings, async |store| {
-                run_domains(store, &settings, command).await
-            })
-            .await?;
+            let act = async |store: &Store| run_domains(store, &settings, command).await;
+            with_store(&settings, act).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain { host, json } => explain(path, &host, json).await,
         Command::Diagnose { host, json } => diagnose(path, &host, json).await,
         Command::Fleet { json } => {
             let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
-            with_store(&load(path)?, act).await?;
-            Ok(ExitCode::SUCCESS)
+            in_store(path, act).await
         }
         Command::Edges { json, command } => {
             let settings = load(path)?;
@@ -94,8 +91,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                     removals::approve(store, &Author::of_command(why), now).await
                 }
             };
-            with_store(&load(path)?, act).await?;
-            Ok(ExitCode::SUCCESS)
+            in_store(path, act).await
         }
         Command::Limits(command) => {
             let settings = load(path)?;
@@ -103,14 +99,17 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             with_store(&settings, act).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Issuance(command) => {
+            let act = async |store: &Store| issuance::run(store, command, SystemClock.now()).await;
+            in_store(path, act).await
+        }
         Command::Activity {
             before,
             limit,
             json,
         } => {
             let act = async |store: &Store| activity::list(store, before, limit, json).await;
-            with_store(&load(path)?, act).await?;
-            Ok(ExitCode::SUCCESS)
+            in_store(path, act).await
         }
         Command::Store(Storage::Size { json }) => {
             let settings = load(path)?;
@@ -246,6 +245,15 @@ async fn wait_for_configuration(
 
 fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::load(path)?.settings)
+}
+
+/// Does something with the store of the settings.
+async fn in_store(
+    path: Option<&Path>,
+    act: impl AsyncFnOnce(&Store) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    with_store(&load(path)?, act).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the store that is there, does something with it, and closes it.

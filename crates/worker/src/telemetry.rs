@@ -34,6 +34,7 @@ use dps_domain::Timestamp;
 use dps_domain::decide::Action;
 use dps_domain::lane::Lane;
 use dps_domain::limits::Endpoint;
+use dps_domain::pause::Pause;
 use dps_domain::reachability::Reachability;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -224,6 +225,11 @@ impl Metrics {
     /// Sets the numbers of domains by status and by failure code.
     pub fn fleet(&self, counted: &FleetCounts) {
         self.fleet.set(counted);
+    }
+
+    /// Sets the numbers of pauses of issuance.
+    pub fn pauses(&self, pauses: &[Pause]) {
+        self.fleet.set_pauses(pauses);
     }
 
     /// Sets `dps_secrets_under_old_keys`.

@@ -14,6 +14,8 @@ pub enum AcmeWait {
     Limit(LimitKind),
     /// The name is paused after a failed validation, or the CA paused it.
     BackOff,
+    /// An operator paused issuance.
+    Paused,
 }
 
 impl AcmeWait {
@@ -22,6 +24,7 @@ impl AcmeWait {
         match self {
             Self::Limit(kind) => kind.label(),
             Self::BackOff => "name_blocked",
+            Self::Paused => "issuance_paused",
         }
     }
 }

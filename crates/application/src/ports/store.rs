@@ -12,6 +12,7 @@ pub mod leases;
 pub mod limits;
 pub mod orders;
 pub mod outbox;
+pub mod pauses;
 pub mod periodic;
 pub mod prune;
 pub mod records;
@@ -33,6 +34,7 @@ pub use leases::{Lease, LeaseStore, WriteResult};
 pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
+pub use pauses::PauseStore;
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
@@ -49,6 +51,7 @@ pub trait CertificateStore:
     + LimitStore
     + OrderStore
     + OutboxStore
+    + PauseStore
     + PeriodicTaskStore
     + PruneStore
     + RecordStore

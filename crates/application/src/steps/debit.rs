@@ -4,7 +4,9 @@
 //! CA gets no request at all. The entries of what the CA then counts are derived from the events of
 //! the order, which its steps note (`dps_domain::record::ledger`).
 
-use dps_domain::backoff::soon_after;
+use std::time::Duration;
+
+use dps_domain::backoff::{AROUND, soon_after, spread};
 use dps_domain::failure::NOTHING_SENT;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Exemption, Limit, LimitKind};
@@ -19,6 +21,9 @@ use crate::ports::store::Debit;
 use crate::service::Service;
 use dps_domain::outcome::{Outcome, Then};
 
+/// Time after which a paused order is tried again, should nothing wake its domain before. Shorter
+/// for a renewal that has little time left.
+const PAUSED_FOR: Duration = Duration::from_secs(4 * 60 * 60);
 /// Longer queues are estimated as if they were this long.
 const LONGEST_QUEUE: u32 = 100_000;
 
@@ -59,7 +64,24 @@ pub(super) async fn debit(
             ..
         } => Some(too_many_unproven(context)),
         Debit::Queue { .. } => Some(queue(context).await?),
+        Debit::Paused => Some(paused(context)),
     })
+}
+
+/// An operator paused issuance: the order waits, and nothing is sent.
+fn paused(context: &StepContext<'_>) -> Outcome {
+    context.waits(AcmeWait::Paused);
+    let (service, record) = (context.service, context.record);
+    let now = service.now();
+    if record.urgent_from.is_some_and(|from| from <= now) {
+        let not_after = record.phase.certificate_not_after();
+        tracing::error!(
+            certificate.not_after = not_after.map(tracing::field::display),
+            "renewal.paused"
+        );
+    }
+    let until = now + spread(PAUSED_FOR, AROUND, service.randomness.unit());
+    Outcome::failed(Failure::IssuancePaused {}, Then::At(until))
 }
 
 /// Whether a domain waits in the queue: a new request never overtakes it.

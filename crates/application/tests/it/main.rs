@@ -16,6 +16,7 @@ mod odd_cabinet;
 mod outbox;
 mod outside;
 mod ownership;
+mod pauses;
 mod pruning;
 mod renewal_information;
 mod resync;

@@ -156,7 +156,7 @@ fn steps_before_failure(code: &str) -> usize {
     let step_of = |prefix: &str| code.starts_with(prefix);
     if step_of("HTTP_") {
         1
-    } else if step_of("CAA_") || step_of("ACME_") {
+    } else if ["CAA_", "ISSUANCE_", "ACME_"].into_iter().any(step_of) {
         2
     } else if step_of("EDGE_") {
         3

@@ -216,6 +216,7 @@ impl Failure {
             Self::HttpAddressForbidden { address, kind } => {
                 http::address_forbidden(host, *address, kind)
             }
+            Self::IssuancePaused {} => ca::issuance_paused(),
             Self::AcmeRateLimited { until, .. } => ca::rate_limited(*until),
             Self::AcmePaused { unpause_url, .. } => ca::paused(host, unpause_url.as_deref()),
             Self::AcmeRejectedIdentifier { detail } => format!(

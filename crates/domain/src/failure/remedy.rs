@@ -36,6 +36,11 @@ impl Failure {
             Self::DnsPropagating { .. } => {
                 "Nothing is to be done: the change reaches every server by itself.".to_owned()
             }
+            Self::IssuancePaused {} => {
+                "`dps issuance status` shows who paused issuance and why; `dps issuance resume` \
+                 ends the pause."
+                    .to_owned()
+            }
             Self::AcmeRateLimited { detail, .. } => {
                 format!(
                     "Nothing is to be done: the order waits for the limit ({detail}). `dps limits show` lists the limits."

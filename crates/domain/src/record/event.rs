@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::DomainRecord;
-use crate::{EventKind, Timestamp};
+use crate::{EventKind, FailureCode, Timestamp};
 
 /// One line of a domain's history.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,9 @@ impl DomainEvent {
     pub fn replaces_its_like(&self) -> bool {
         matches!(
             self.kind,
-            EventKind::DnsConfirmed | EventKind::RecheckInconclusive
+            EventKind::DnsConfirmed
+                | EventKind::RecheckInconclusive
+                | EventKind::Failed(FailureCode::IssuancePaused)
         )
     }
 }

@@ -141,6 +141,16 @@ pub fn limit_lifted(
     noted(record, EventKind::LimitLifted, detail, who)
 }
 
+/// Makes a record due at `now` whose order waited for the end of a pause of issuance.
+pub fn pause_ended(before: &DomainRecord, now: Timestamp, who: &str) -> RecordWrite {
+    let record = DomainRecord {
+        next_attempt_at: Some(now),
+        updated_at: now,
+        ..before.clone()
+    };
+    noted(record, EventKind::IssuanceResumed, json!({}), who)
+}
+
 /// Makes a record due at `due` that waited for the end of an outage; `None` if it is due by then.
 /// A pause before the next order is kept.
 pub fn outage_ended(before: &DomainRecord, due: Timestamp, now: Timestamp) -> Option<RecordWrite> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
-use dps_domain::{Actor, CertificateId, DomainId, OrderId, Timestamp};
+use dps_domain::{Actor, CertificateId, DomainId, Failure, OrderId, Timestamp};
 
 use super::{State, no_such_record};
 
@@ -76,6 +76,7 @@ impl State {
                 domain_id: record.id,
                 waits_for_customer: failure
                     .is_some_and(|failure| failure.actor() == Actor::Customer),
+                is_paused: matches!(failure, Some(Failure::IssuancePaused {})),
                 validity: (details.not_before, details.not_after),
                 renewal_info_at: poll.and_then(|info| info.answered_at),
                 poll_at: poll.map(|info| info.poll_at),

@@ -105,6 +105,9 @@ impl State {
         {
             return Err(StoreError::LeaseLost);
         }
+        if self.is_paused(domain) {
+            return Ok(Debit::Paused);
+        }
         for charge in charges {
             self.believed(&charge.key, &charge.limit, shared_now);
         }

@@ -20,6 +20,7 @@ mod lock;
 mod opening;
 mod orders;
 mod outbox;
+mod pauses;
 mod prune;
 mod records;
 mod renewal_info;
@@ -205,6 +206,10 @@ contract! {
         actions: [
             an_action_is_recorded_with_what_it_does_and_only_then,
             actions_are_read_newest_first_in_pages_and_go_after_400_days,
+        ],
+        pauses: [
+            a_pause_holds_back_the_orders_that_it_covers_and_takes_no_token,
+            pauses_are_listed_in_pages_and_each_is_an_action,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,

@@ -300,8 +300,9 @@ impl From<OperatorError> for Refusal {
     fn from(error: OperatorError) -> Self {
         let code = match error {
             OperatorError::Store(error) => return error.into(),
-            OperatorError::Unknown(_) => AdminProblem::NotFound,
-            OperatorError::NotLive { .. }
+            OperatorError::Unknown(_) | OperatorError::UnknownTenant(_) => AdminProblem::NotFound,
+            OperatorError::NotPaused(_)
+            | OperatorError::NotLive { .. }
             | OperatorError::NotWaiting { .. }
             | OperatorError::Contended(_) => AdminProblem::Conflict,
         };

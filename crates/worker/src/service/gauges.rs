@@ -16,6 +16,8 @@ use crate::telemetry::{LimitGauges, Metrics};
 
 /// How often the gauges are brought up to date.
 const GAUGE_PERIOD: Duration = Duration::from_secs(15);
+/// Pauses of issuance that are counted.
+const MAX_PAUSES: u32 = 1_000;
 /// Longer queues are reported as this long.
 const MOST_COUNTED: u32 = 100_000;
 
@@ -83,6 +85,7 @@ impl Gauges {
         if let Some(counted) = store.fleet_counts().await? {
             self.metrics.fleet(&counted);
         }
+        self.metrics.pauses(&store.pauses(None, MAX_PAUSES).await?);
         let vault = service.vault.as_ref();
         if let Some(secrets) = self.old_secrets.advance(store, vault).await? {
             self.metrics.secrets_under_old_keys(secrets);

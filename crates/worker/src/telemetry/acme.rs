@@ -80,7 +80,10 @@ impl AcmeMetrics {
             }
         }
         let waits = LimitKind::ALL.map(AcmeWait::Limit);
-        for wait in waits.into_iter().chain([AcmeWait::BackOff]) {
+        for wait in waits
+            .into_iter()
+            .chain([AcmeWait::BackOff, AcmeWait::Paused])
+        {
             drop(metrics.waits.get_or_create(&[("limit", wait.label())]));
         }
         registry.register(

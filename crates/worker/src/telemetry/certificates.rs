@@ -17,6 +17,7 @@ use super::units::unix_seconds;
 pub(super) struct CertificateMetrics {
     remaining: Remaining,
     late_for_customers: Gauge,
+    late_paused: Gauge,
     fresh: Gauge<f64, AtomicU64>,
     overdue: Gauge<f64, AtomicU64>,
     surveyed_at: Gauge<f64, AtomicU64>,
@@ -56,6 +57,7 @@ impl CertificateMetrics {
         let metrics = Self {
             remaining: Remaining::default(),
             late_for_customers: Gauge::default(),
+            late_paused: Gauge::default(),
             fresh: Gauge::default(),
             overdue: Gauge::default(),
             surveyed_at: Gauge::default(),
@@ -78,6 +80,11 @@ impl CertificateMetrics {
             "dps_certificates_late_for_customers",
             "Certificates with a tenth of their lifetime left or less whose domains wait for their customers, as of the last survey",
             metrics.late_for_customers.clone(),
+        );
+        registry.register(
+            "dps_paused_renewals_late",
+            "Certificates with a fifth of their lifetime left or less whose renewal waits for the end of a pause, as of the last survey",
+            metrics.late_paused.clone(),
         );
         registry.register(
             "dps_renewal_info_fresh_ratio",
@@ -105,6 +112,8 @@ impl CertificateMetrics {
     pub(super) fn set(&self, survey: Survey) {
         let late = i64::try_from(survey.late_for_customers).unwrap_or(i64::MAX);
         self.late_for_customers.set(late);
+        let late = i64::try_from(survey.late_paused).unwrap_or(i64::MAX);
+        self.late_paused.set(late);
         self.fresh.set(survey.fresh_share().unwrap_or(f64::NAN));
         self.overdue.set(survey.overdue_share().unwrap_or(f64::NAN));
         self.surveyed_at.set(unix_seconds(survey.ended_at));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use dps_application::ports::fleet_view::FleetCounts;
+use dps_domain::action::ActionScope;
+use dps_domain::pause::Pause;
 use dps_domain::{FailureCode, Status};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,6 +20,8 @@ type ByWord = Family<[(&'static str, &'static str); 1], Gauge>;
 pub(super) struct FleetMetrics {
     domains: ByWord,
     failures: ByWord,
+    paused: ByWord,
+    pauses: ByWord,
     counted_at: Gauge<f64, AtomicU64>,
 }
 
@@ -26,6 +30,8 @@ impl FleetMetrics {
         let metrics = Self {
             domains: ByWord::default(),
             failures: ByWord::default(),
+            paused: ByWord::default(),
+            pauses: ByWord::default(),
             counted_at: Gauge::default(),
         };
         metrics.counted_at.set(f64::NAN);
@@ -38,6 +44,16 @@ impl FleetMetrics {
             "dps_failures",
             "Domains by the code of their last failure, as of the last count; absent before the first",
             metrics.failures.clone(),
+        );
+        registry.register(
+            "dps_paused_domains",
+            "Domains whose order waits for the end of a pause of issuance, as of the last count; absent before the first",
+            metrics.paused.clone(),
+        );
+        registry.register(
+            "dps_issuance_pauses",
+            "Pauses of issuance in force, by what they cover; counted up to 1000",
+            metrics.pauses.clone(),
         );
         registry.register(
             "dps_domains_counted_timestamp_seconds",
@@ -66,7 +82,31 @@ impl FleetMetrics {
             let gauge = self.failures.get_or_create(&[("code", code.as_str())]);
             gauge.set(i64::try_from(domains).unwrap_or(i64::MAX));
         }
+        let paused = (counted.counts.iter())
+            .filter(|count| count.state.code == Some(FailureCode::IssuancePaused));
+        let (mut first, mut renewals) = (0, 0);
+        for count in paused {
+            let of = if count.state.status == Status::Active {
+                &mut renewals
+            } else {
+                &mut first
+            };
+            *of += count.domains;
+        }
+        for (order, domains) in [("first", first), ("renewal", renewals)] {
+            let gauge = self.paused.get_or_create(&[("order", order)]);
+            gauge.set(i64::try_from(domains).unwrap_or(i64::MAX));
+        }
         self.counted_at.set(unix_seconds(counted.counted_at));
+    }
+
+    /// Shows the number of pauses of each scope.
+    pub(super) fn set_pauses(&self, pauses: &[Pause]) {
+        for scope in [ActionScope::All, ActionScope::Tenant, ActionScope::Domain] {
+            let found = pauses.iter().filter(|pause| pause.scope.kind() == scope);
+            let gauge = self.pauses.get_or_create(&[("scope", scope.as_str())]);
+            gauge.set(i64::try_from(found.count()).unwrap_or(i64::MAX));
+        }
     }
 }
 

@@ -52,13 +52,15 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 51] = [
+const METRICS: [(&str, &str, Scope); 54] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
     ("certificate_expiry_days", "", Fleet("`min`")),
     ("dps_domains", "`status`", MAX),
     ("dps_failures", "`code`", MAX),
+    ("dps_paused_domains", "`order`", MAX),
+    ("dps_issuance_pauses", "`scope`", MAX),
     ("dps_domains_counted_timestamp_seconds", "", MAX),
     (
         "dps_certificate_remaining_ratio",
@@ -66,6 +68,7 @@ const METRICS: [(&str, &str, Scope); 51] = [
         Fleet("`max by (le)`"),
     ),
     ("dps_certificates_late_for_customers", "", MAX),
+    ("dps_paused_renewals_late", "", MAX),
     ("dps_certificates_surveyed_timestamp_seconds", "", MAX),
     ("dps_time_to_active_seconds", "`step`", SUM),
     ("dps_step_duration_seconds", "`lane`, `step`", SUM),
@@ -123,6 +126,7 @@ fn fed() -> Metrics {
     metrics.acme_request(Endpoint::NewOrder, AcmeResult::Success, second);
     metrics.oldest_due(Lane::Renewal, None, now);
     metrics.certificates(Survey::default());
+    metrics.pauses(&[]);
     metrics.fleet(&FleetCounts {
         counted_at: now,
         counts: vec![],

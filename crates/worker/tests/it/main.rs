@@ -25,6 +25,7 @@ mod famine;
 mod fleet;
 mod hairpin;
 mod http_probe;
+mod issuance;
 mod limits;
 mod mistakes;
 mod moving;

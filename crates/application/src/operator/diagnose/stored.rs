@@ -60,7 +60,10 @@ fn pause(subject: &Subject<'_>) -> Row {
     let check = Check::Pause;
     let gate = subject.record.order_gate;
     let failure = match gate.holds_back(subject.service.now()) {
-        None => return Row::ok(check, "Orders for the name are not paused."),
+        None => match &subject.record.last_failure {
+            Some(failure @ Failure::IssuancePaused {}) => failure.clone(),
+            _ => return Row::ok(check, "Orders for the name are not paused."),
+        },
         Some(HeldBack::PausedByCa) => {
             let said = last(subject, FailureCode::AcmePaused).cloned();
             said.unwrap_or_else(|| Failure::AcmePaused {

@@ -43,6 +43,8 @@ pub struct Served {
     pub domain_id: DomainId,
     /// Whether the domain's last failure is one that its customer must mend.
     pub waits_for_customer: bool,
+    /// Whether its renewal waits for the end of a pause of issuance.
+    pub is_paused: bool,
     /// The beginning and the end of its validity.
     pub validity: (Timestamp, Timestamp),
     /// When the CA last answered a poll for its renewal information with a window.

@@ -26,6 +26,8 @@ pub enum Debit {
         /// The limit.
         kind: LimitKind,
     },
+    /// None was taken: an operator paused issuance for the domain.
+    Paused,
 }
 
 /// Tokens taken from a bucket for whatever they are spent on.
@@ -41,8 +43,9 @@ pub struct Taken {
 #[async_trait]
 pub trait LimitStore: Send + Sync {
     /// Takes the tokens of every charge for a domain, or none, in one transaction; the charges are
-    /// in the order of their keys. Tokens that the domain already holds are not taken again.
-    /// `LeaseLost` if the token is stale. Without a limit among the charges, nothing is written.
+    /// in the order of their keys. Tokens that the domain already holds are not taken again. Takes
+    /// none while a pause covers the domain; the same transaction reads the pauses. `LeaseLost` if
+    /// the token is stale. Without a limit among the charges, nothing is written.
     async fn ledger_debit(
         &self,
         domain: DomainId,

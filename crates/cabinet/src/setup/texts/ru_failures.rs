@@ -101,7 +101,8 @@ pub(super) fn sentence(failure: &Failure, host: &str) -> String {
         | Failure::HttpStatus { .. }
         | Failure::HttpRedirect { .. }
         | Failure::HttpAddressForbidden { .. } => http(failure, host),
-        Failure::AcmeRateLimited { .. }
+        Failure::IssuancePaused {}
+        | Failure::AcmeRateLimited { .. }
         | Failure::AcmePaused { .. }
         | Failure::AcmeRejectedIdentifier { .. }
         | Failure::AcmeValidationFailed { .. }
@@ -230,6 +231,11 @@ fn http(failure: &Failure, host: &str) -> String {
 
 fn authority(failure: &Failure, host: &str) -> String {
     match failure {
+        Failure::IssuancePaused {} => {
+            "Оператор платформы приостановил выдачу сертификатов. Мы продолжим, как только пауза \
+             закончится. Ничего делать не нужно."
+                .to_owned()
+        }
         Failure::AcmeRateLimited { until, .. } => {
             let when = until.map_or("как только он разрешит".to_owned(), |at| at.to_string());
             format!(
@@ -396,6 +402,7 @@ mod tests {
                 json!({"code": "ACME_VALIDATION_FAILED", "subCause": "dns", "detail": "d"}),
                 "из любой сети",
             ),
+            (json!({"code": "ISSUANCE_PAUSED"}), "приостановил выдачу"),
             (
                 json!({"code": "ACME_CA_UNAVAILABLE", "detail": "d"}),
                 "недоступен",

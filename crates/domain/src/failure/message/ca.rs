@@ -82,6 +82,12 @@ pub(super) fn rate_limited(until: Option<Timestamp>) -> String {
     )
 }
 
+pub(super) fn issuance_paused() -> String {
+    "The operator of this platform has paused new certificates. We will continue as soon as the \
+     pause ends. You do not need to do anything."
+        .to_owned()
+}
+
 pub(super) fn paused(host: &Hostname, unpause_url: Option<&str>) -> String {
     format!(
         "The certificate authority paused {host} after many failed attempts. Only the operator of \

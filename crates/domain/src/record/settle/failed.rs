@@ -121,8 +121,12 @@ fn schedule(
         Then::Stop => now + context.policy.renewal.interval,
     };
     let due = in_time(&record.phase, Some(failure), due, now);
-    // To wait for the CA's limits is no attempt.
-    if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_) | Then::Queue) {
+    // To wait for the CA's limits or for an operator is no attempt.
+    let is_wait = matches!(
+        failure.code(),
+        FailureCode::AcmeRateLimited | FailureCode::IssuancePaused
+    );
+    if is_wait && matches!(then, Then::At(_) | Then::Queue) {
         record.attempt = record.attempt.saturating_sub(1);
     }
     // Only a human can lift a pause: no timer sends the CA another order.

@@ -1,0 +1,210 @@
+//! An operator's pauses of issuance.
+
+use dps_domain::action::{ActionKind, OperatorAction};
+use dps_domain::fleet::{DomainFilter, NameFilter};
+use dps_domain::pause::{Pause, PauseScope};
+use dps_domain::record::operator::{Requester, pause_ended};
+use dps_domain::{Failure, FailureCode, Status, Timestamp};
+
+use super::{OperatorError, TRIES};
+use crate::ports::CertificateStore;
+use crate::ports::fleet_view::{ListRequest, MAX_PAGE};
+use crate::ports::store::{DomainRecord, StoreError};
+
+/// Pauses of a status at most.
+const MAX_PAUSES: u32 = 1_000;
+/// Pages of waiting renewals that a status reads at most.
+const MAX_PAGES: usize = 100;
+
+/// The state of issuance.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IssuanceStatus {
+    /// The pauses in force, at most 1,000.
+    pub pauses: Vec<Pause>,
+    /// Domains without a certificate whose order waits.
+    pub first: u64,
+    /// Served domains whose renewal waits.
+    pub renewals: u64,
+    /// Of the renewals, those that are urgent.
+    pub urgent: u64,
+    /// The soonest end of a certificate whose renewal waits.
+    pub soonest_end: Option<Timestamp>,
+}
+
+/// Pauses a scope: no order is placed for its domains, not even for an urgent renewal.
+pub async fn pause(
+    store: &dyn CertificateStore,
+    by: Requester<'_>,
+    now: Timestamp,
+    scope: &PauseScope,
+) -> Result<(), OperatorError> {
+    check_known(store, scope, now).await?;
+    let (kind, of) = (ActionKind::IssuancePause, scope.kind());
+    let action = OperatorAction::new(by, now, kind, of, scope.subject());
+    let pause = Pause {
+        scope: scope.clone(),
+        since: now,
+        who: action.who.clone(),
+        reason: action.reason.clone(),
+    };
+    store.pause_put(&pause, &action).await?;
+    tracing::warn!(
+        scope = of.as_str(),
+        subject = scope.subject(),
+        by = by.who,
+        "issuance.paused"
+    );
+    Ok(())
+}
+
+/// Ends the pause of a scope, and makes the orders due that wait for it. Returns their number.
+/// Those that another pause covers wait again.
+pub async fn resume(
+    store: &dyn CertificateStore,
+    by: Requester<'_>,
+    now: Timestamp,
+    scope: &PauseScope,
+) -> Result<u64, OperatorError> {
+    let (kind, of) = (ActionKind::IssuanceResume, scope.kind());
+    let action = OperatorAction::new(by, now, kind, of, scope.subject());
+    if !store.pause_delete(scope, &action).await? {
+        return Err(OperatorError::NotPaused(scope.clone()));
+    }
+    tracing::warn!(
+        scope = of.as_str(),
+        subject = scope.subject(),
+        by = by.who,
+        "issuance.resumed"
+    );
+    let filter = filter(scope);
+    let mut request = ListRequest {
+        filter: &filter,
+        now,
+        after: None,
+    };
+    let mut woken = 0;
+    loop {
+        let page = store.fleet_list(&request, MAX_PAGE).await?;
+        for listed in &page.domains {
+            woken += u64::from(wake(store, (by.who, now), &listed.record, scope).await?);
+        }
+        if page.next.is_none() {
+            return Ok(woken);
+        }
+        request.after = page.next;
+    }
+}
+
+/// The pauses in force, and what waits for their end.
+pub async fn status(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+) -> Result<IssuanceStatus, StoreError> {
+    let mut status = IssuanceStatus {
+        pauses: store.pauses(None, MAX_PAUSES).await?,
+        ..IssuanceStatus::default()
+    };
+    let filter = filter(&PauseScope::All);
+    for count in super::fleet::count(store, &filter, now, false)
+        .await?
+        .states
+    {
+        if count.state.status == Status::Active {
+            status.renewals += count.domains;
+        } else {
+            status.first += count.domains;
+        }
+    }
+    let filter = DomainFilter {
+        status: Some(Status::Active),
+        ..filter
+    };
+    let mut request = ListRequest {
+        filter: &filter,
+        now,
+        after: None,
+    };
+    for _ in 0..MAX_PAGES {
+        let page = store.fleet_list(&request, MAX_PAGE).await?;
+        for record in page.domains.iter().map(|listed| &listed.record) {
+            let is_urgent = record.urgent_from.is_some_and(|from| from <= now);
+            status.urgent += u64::from(is_urgent);
+            let ends = [status.soonest_end, record.phase.certificate_not_after()];
+            status.soonest_end = ends.into_iter().flatten().min();
+        }
+        if page.next.is_none() {
+            break;
+        }
+        request.after = page.next;
+    }
+    Ok(status)
+}
+
+/// Finds the orders that wait for a pause of this scope, and maybe others.
+fn filter(scope: &PauseScope) -> DomainFilter {
+    let all = DomainFilter {
+        code: Some(FailureCode::IssuancePaused),
+        ..DomainFilter::default()
+    };
+    match scope {
+        PauseScope::All => all,
+        PauseScope::Tenant(tenant) => DomainFilter {
+            tenant: Some(tenant.clone()),
+            ..all
+        },
+        PauseScope::Domain(hostname) => DomainFilter {
+            name: Some(NameFilter::Exact(hostname.clone())),
+            ..all
+        },
+    }
+}
+
+/// Refuses a scope without a domain: a misspelt pause must not look as if it were in force.
+async fn check_known(
+    store: &dyn CertificateStore,
+    scope: &PauseScope,
+    now: Timestamp,
+) -> Result<(), OperatorError> {
+    match scope {
+        PauseScope::All => Ok(()),
+        PauseScope::Domain(hostname) => match store.domain_by_hostname(hostname).await? {
+            Some(_) => Ok(()),
+            None => Err(OperatorError::Unknown(hostname.clone())),
+        },
+        PauseScope::Tenant(tenant) => {
+            let filter = DomainFilter {
+                tenant: Some(tenant.clone()),
+                ..DomainFilter::default()
+            };
+            let page = super::fleet::list(store, &filter, now, None, 1).await?;
+            if page.domains.is_empty() {
+                return Err(OperatorError::UnknownTenant(tenant.clone()));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Makes a record due, if its order still waits. Returns whether it was written.
+async fn wake(
+    store: &dyn CertificateStore,
+    (who, now): (&str, Timestamp),
+    record: &DomainRecord,
+    scope: &PauseScope,
+) -> Result<bool, StoreError> {
+    let mut record = record.clone();
+    for _ in 0..TRIES {
+        let is_waiting = matches!(record.last_failure, Some(Failure::IssuancePaused {}));
+        if !is_waiting || !scope.covers(&record) {
+            return Ok(false);
+        }
+        if store.domain_update(pause_ended(&record, now, who)).await? {
+            return Ok(true);
+        }
+        match store.domain(record.id).await? {
+            Some(fresh) => record = fresh,
+            None => return Ok(false),
+        }
+    }
+    Ok(false)
+}

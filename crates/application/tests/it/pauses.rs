@@ -1,0 +1,126 @@
+//! Stories of issuance that an operator paused.
+
+use std::time::Duration;
+
+use dps_application::operator::{OperatorError, pauses};
+use dps_domain::pause::PauseScope;
+use dps_domain::phase::Next;
+use dps_domain::{EventKind, FailureCode, Hostname, Phase, Status};
+
+use super::world::{HOST, World};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn pause(world: &World, scope: &PauseScope) -> Result<(), OperatorError> {
+    let (store, now) = (&*world.service.store, world.service.now());
+    pauses::pause(store, "ada".into(), now, scope).await
+}
+
+async fn resume(world: &World, scope: &PauseScope) -> u64 {
+    let (store, now) = (&*world.service.store, world.service.now());
+    pauses::resume(store, "ada".into(), now, scope)
+        .await
+        .unwrap()
+}
+
+async fn code(world: &World) -> Option<FailureCode> {
+    let failure = world.record().await.last_failure;
+    failure.map(|failure| failure.code())
+}
+
+#[tokio::test]
+async fn a_first_order_waits_for_the_end_of_a_pause_and_costs_no_attempt() {
+    let world = World::with_due_domain().await;
+    let tenant = PauseScope::Tenant(world.record().await.tenant_id);
+    pause(&world, &tenant).await.unwrap();
+    world.settle().await;
+    for _ in 0..6 {
+        assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
+        let record = world.record().await;
+        assert_eq!((record.attempt, world.ca.orders()), (0, 0));
+        assert_eq!(record.phase.status(), Status::Issuing);
+        world.advance(5 * HOUR);
+        world.settle().await;
+    }
+    // It stays one line of the history, and the Cabinet reads why.
+    let id = world.record().await.id;
+    let events = world.service.store.events(id, 50).await.unwrap();
+    let paused = EventKind::Failed(FailureCode::IssuancePaused);
+    let lines = events.iter().filter(|event| event.kind == paused);
+    assert_eq!(lines.count(), 1);
+    let (store, now) = (&*world.service.store, world.service.now());
+    let status = pauses::status(store, now).await.unwrap();
+    assert_eq!((status.first, status.renewals), (1, 0));
+    assert_eq!(status.pauses[0].scope, tenant);
+
+    assert_eq!(resume(&world, &tenant).await, 1);
+    world.settle().await;
+    assert_eq!(world.ca.orders(), 1);
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(code(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_paused_renewal_is_not_ordered_even_when_it_is_urgent_and_is_in_time_after_the_pause() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let Phase::Live {
+        next: Next::At(at),
+        not_after,
+        ..
+    } = world.record().await.phase
+    else {
+        panic!("not live")
+    };
+    pause(&world, &PauseScope::All).await.unwrap();
+    world.advance(at.since(world.service.now()));
+    world
+        .change(|record| record.next_attempt_at = Some(at))
+        .await;
+    world.settle().await;
+    assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
+    let urgent_from = world.record().await.urgent_from.unwrap();
+    while world.service.now() < urgent_from {
+        world.advance(6 * HOUR);
+        world.settle().await;
+    }
+    assert_eq!(
+        world.ca.orders_for(HOST),
+        1,
+        "no renewal overrides the pause"
+    );
+    let (store, now) = (&*world.service.store, world.service.now());
+    let status = pauses::status(store, now).await.unwrap();
+    assert_eq!((status.first, status.renewals, status.urgent), (0, 1, 1));
+    assert_eq!(status.soonest_end, Some(not_after));
+    // The wait is never longer than what the certificate allows.
+    let next = world.record().await.next_attempt_at.unwrap();
+    assert!(next < not_after);
+
+    // Another pause still covers the name.
+    let domain = PauseScope::Domain(Hostname::parse(HOST).unwrap());
+    pause(&world, &domain).await.unwrap();
+    assert_eq!(resume(&world, &PauseScope::All).await, 1);
+    world.settle().await;
+    assert_eq!(world.ca.orders_for(HOST), 1);
+    assert_eq!(resume(&world, &domain).await, 1);
+    world.settle().await;
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    assert!(world.record().await.phase.certificate_not_after() > Some(not_after));
+    assert_eq!(code(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_pause_of_nobody_and_the_end_of_none_are_refused() {
+    let world = World::with_due_domain().await;
+    let nobody = PauseScope::Tenant("nobody".to_owned());
+    let refused = pause(&world, &nobody).await;
+    assert!(matches!(refused, Err(OperatorError::UnknownTenant(_))));
+    let missing = PauseScope::Domain(Hostname::parse("missing.example").unwrap());
+    let refused = pause(&world, &missing).await;
+    assert!(matches!(refused, Err(OperatorError::Unknown(_))));
+    let (store, now) = (&*world.service.store, world.service.now());
+    let refused = pauses::resume(store, "ada".into(), now, &PauseScope::All).await;
+    assert!(matches!(refused, Err(OperatorError::NotPaused(_))));
+    assert_eq!(store.actions(None, 10).await.unwrap(), []);
+}

@@ -1,0 +1,97 @@
+//! The pauses of issuance.
+
+use async_trait::async_trait;
+use dps_application::ports::store::{PauseStore, StoreError};
+use dps_domain::action::{ActionScope, OperatorAction};
+use dps_domain::pause::{Pause, PauseScope};
+
+use crate::actions;
+use crate::connect::Store;
+use crate::sql::{Row, Sql, args, readable, statements};
+
+pub(crate) const TABLE: &str = "issuance_pauses";
+
+/// The number of pauses that cover a record.
+macro_rules! pauses_of_record {
+    () => {
+        "(SELECT COUNT(*) FROM issuance_pauses WHERE (scope = 'all' AND subject = '') \
+         OR (scope = 'tenant' AND subject = record.tenant_id) \
+         OR (scope = 'domain' AND subject = record.hostname)) AS pauses"
+    };
+}
+pub(crate) use pauses_of_record;
+
+statements! {
+    PUT = Sql::both(
+        "INSERT INTO issuance_pauses (scope, subject, since, who, reason) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (scope, subject) DO UPDATE SET who = excluded.who, reason = excluded.reason",
+    );
+    DELETE = Sql::both("DELETE FROM issuance_pauses WHERE scope = $1 AND subject = $2");
+    LIST = Sql::both(
+        "SELECT scope, subject, since, who, reason FROM issuance_pauses WHERE (scope, subject) > ($1, $2) \
+         ORDER BY scope, subject LIMIT $3",
+    );
+}
+
+fn read(row: &Row) -> Result<Pause, StoreError> {
+    let fields = row.fields(TABLE, "subject");
+    let (scope, subject): (String, String) = (fields.get("scope")?, fields.get("subject")?);
+    let kind = ActionScope::named(&scope);
+    let scope = PauseScope::of(kind, &subject).ok_or_else(|| StoreError::Corrupt {
+        table: TABLE,
+        row: format!("{scope} {subject}"),
+        reason: "it is no scope of a pause".to_owned(),
+    })?;
+    Ok(Pause {
+        scope,
+        since: fields.at("since")?,
+        who: fields.get("who")?,
+        reason: fields.get("reason")?,
+    })
+}
+
+#[async_trait]
+impl PauseStore for Store {
+    async fn pause_put(&self, pause: &Pause, action: &OperatorAction) -> Result<(), StoreError> {
+        let mut session = self.database.write("pause issuance").await?;
+        let args = args![
+            pause.scope.kind().as_str(),
+            pause.scope.subject(),
+            pause.since,
+            pause.who.as_str(),
+            pause.reason.as_deref(),
+        ];
+        session.execute(PUT, args).await?;
+        actions::insert_in_tx(&mut session, self.new_action_id(action.at), action).await?;
+        session.commit().await
+    }
+
+    async fn pause_delete(
+        &self,
+        scope: &PauseScope,
+        action: &OperatorAction,
+    ) -> Result<bool, StoreError> {
+        let mut session = self.database.write("end a pause of issuance").await?;
+        let args = args![scope.kind().as_str(), scope.subject()];
+        let was_paused = session.execute(DELETE, args).await? > 0;
+        if was_paused {
+            actions::insert_in_tx(&mut session, self.new_action_id(action.at), action).await?;
+        }
+        session.commit().await?;
+        Ok(was_paused)
+    }
+
+    async fn pauses(
+        &self,
+        after: Option<&PauseScope>,
+        limit: u32,
+    ) -> Result<Vec<Pause>, StoreError> {
+        let mut session = self.database.read("list the pauses of issuance").await?;
+        let (scope, subject) =
+            after.map_or(("", ""), |scope| (scope.kind().as_str(), scope.subject()));
+        let rows = session
+            .fetch_all(LIST, args![scope, subject, limit])
+            .await?;
+        Ok(readable(&rows, read))
+    }
+}

@@ -1,0 +1,135 @@
+//! The pauses of issuance.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use dps_admin_api::{Action, Issuance, PauseRequest, PauseScopeName, Resumed};
+use dps_application::operator::pauses;
+use dps_domain::Hostname;
+use dps_domain::pause::PauseScope;
+
+use super::App;
+use super::auth::Caller;
+use super::params::{JsonBody, PathHost, checked_reason};
+use super::problem::{ActionRefusals, ReadRefusals, Refusal};
+use crate::cli::issuance;
+
+/// Shows the pauses of issuance, and what waits for their end.
+#[utoipa::path(get, path = "/admin/v1/issuance", tag = "viewer", operation_id = "showIssuance",
+    security(("token" = [])),
+    responses((status = 200, description = "The pauses.", body = Issuance), ReadRefusals))]
+pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Issuance>, Refusal> {
+    Ok(Json(issuance::status(app.store.as_ref(), app.now()).await?))
+}
+
+/// Pauses issuance: for everything, a tenant or a hostname.
+///
+/// No order is placed for these domains, also not for an urgent renewal. Certificates that are
+/// served stay, and orders that the CA has already go on.
+#[utoipa::path(post, path = "/admin/v1/issuance/pause", tag = "operator",
+    operation_id = "pauseIssuance", security(("token" = [])),
+    request_body(content = PauseRequest, description = "The domains."),
+    responses((status = 200, description = "The pause is in force.", body = Issuance), ActionRefusals))]
+pub(super) async fn pause(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(request): JsonBody<PauseRequest>,
+) -> Result<Json<Issuance>, Refusal> {
+    begin(&app, &caller, &scope(&request)?, request.reason.as_deref()).await
+}
+
+/// Ends a pause of issuance.
+///
+/// Orders that wait for it are due now. Those that another pause covers wait again.
+#[utoipa::path(post, path = "/admin/v1/issuance/resume", tag = "operator",
+    operation_id = "resumeIssuance", security(("token" = [])),
+    request_body(content = PauseRequest, description = "The domains, as the pause names them."),
+    responses((status = 200, description = "The pause has ended.", body = Resumed), ActionRefusals))]
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    JsonBody(request): JsonBody<PauseRequest>,
+) -> Result<Json<Resumed>, Refusal> {
+    end(&app, &caller, &scope(&request)?, request.reason.as_deref()).await
+}
+
+/// Pauses issuance for one hostname.
+#[utoipa::path(post, path = "/admin/v1/domains/{host}/pause", tag = "operator",
+    operation_id = "pauseDomain", security(("token" = [])),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    request_body(content = Action, description = "The reason, if any."),
+    responses((status = 200, description = "The pause is in force.", body = Issuance), ActionRefusals))]
+pub(super) async fn pause_domain(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    JsonBody(action): JsonBody<Action>,
+) -> Result<Json<Issuance>, Refusal> {
+    begin(
+        &app,
+        &caller,
+        &PauseScope::Domain(host),
+        action.reason.as_deref(),
+    )
+    .await
+}
+
+/// Ends the pause of issuance for one hostname.
+#[utoipa::path(post, path = "/admin/v1/domains/{host}/resume", tag = "operator",
+    operation_id = "resumeDomain", security(("token" = [])),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    request_body(content = Action, description = "The reason, if any."),
+    responses((status = 200, description = "The pause has ended.", body = Resumed), ActionRefusals))]
+pub(super) async fn resume_domain(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    JsonBody(action): JsonBody<Action>,
+) -> Result<Json<Resumed>, Refusal> {
+    end(
+        &app,
+        &caller,
+        &PauseScope::Domain(host),
+        action.reason.as_deref(),
+    )
+    .await
+}
+
+async fn begin(
+    app: &App,
+    caller: &Caller,
+    scope: &PauseScope,
+    reason: Option<&str>,
+) -> Result<Json<Issuance>, Refusal> {
+    let (who, reason) = (caller.in_history(), checked_reason(reason)?);
+    let (store, now) = (app.store.as_ref(), app.now());
+    pauses::pause(store, caller.requester(&who, reason), now, scope).await?;
+    Ok(Json(issuance::status(store, now).await?))
+}
+
+async fn end(
+    app: &App,
+    caller: &Caller,
+    scope: &PauseScope,
+    reason: Option<&str>,
+) -> Result<Json<Resumed>, Refusal> {
+    let (who, reason) = (caller.in_history(), checked_reason(reason)?);
+    let by = caller.requester(&who, reason);
+    let woken = pauses::resume(app.store.as_ref(), by, app.now(), scope).await?;
+    Ok(Json(Resumed { woken }))
+}
+
+fn scope(request: &PauseRequest) -> Result<PauseScope, Refusal> {
+    let refuse = |detail: &str| Err(Refusal::field("subject", detail));
+    match (request.scope, request.subject.as_deref()) {
+        (PauseScopeName::All, None) => Ok(PauseScope::All),
+        (PauseScopeName::All, Some(_)) => refuse("is for a tenant or a domain; leave it out"),
+        (PauseScopeName::Tenant, Some(tenant)) => Ok(PauseScope::Tenant(tenant.to_owned())),
+        (PauseScopeName::Tenant, None) => refuse("give the tenant"),
+        (PauseScopeName::Domain, Some(host)) => Hostname::parse(host)
+            .map(PauseScope::Domain)
+            .map_err(|error| Refusal::field("subject", error.to_string())),
+        (PauseScopeName::Domain, None) => refuse("give the hostname"),
+    }
+}
