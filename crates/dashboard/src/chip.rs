@@ -1,5 +1,6 @@
 //! Words with an icon and a colour, so that none of the three is needed alone.
 
+use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::explain::Responsible;
 use dps_domain::{Actor, Status};
 
@@ -50,6 +51,18 @@ pub(crate) fn responsible(t: &Texts, responsible: Responsible) -> Html {
         Responsible::Operator => actor(t, Actor::Operator),
         Responsible::Ca => chip("busy", "⟳", t.actor_ca),
         Responsible::Nobody => actor(t, Actor::Nobody),
+    }
+}
+
+pub(crate) fn check(t: &Texts, status: CheckStatus, severity: Severity) -> Html {
+    match (status, severity) {
+        (CheckStatus::Ok, _) => chip("good", "✓", t.check_ok),
+        (CheckStatus::Failed, Severity::Error) => chip("bad", "✕", t.check_failed),
+        (CheckStatus::Failed, Severity::Warning | Severity::Info) => {
+            chip("wait", "!", t.check_warning)
+        }
+        (CheckStatus::Unfinished, _) => chip("wait", "◷", t.check_unfinished),
+        (CheckStatus::Skipped, _) => chip("still", "–", t.check_skipped),
     }
 }
 

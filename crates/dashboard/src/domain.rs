@@ -6,7 +6,7 @@ use dps_domain::explain::SeenAt;
 use dps_domain::{FailureCode, Status, Timestamp};
 use serde_json::Value;
 
-use crate::page::Page;
+use crate::page::{Page, took};
 
 /// Digits of a fingerprint in a table.
 const SHORT: usize = 16;
@@ -158,11 +158,7 @@ impl DomainView {
     }
 
     fn took(&self, line: &HistoryLine) -> String {
-        match line.duration_ms {
-            None => String::new(),
-            Some(millis @ 0..1_000) => format!("{millis}\u{a0}ms"),
-            Some(millis) => format!("{}.{}\u{a0}s", millis / 1_000, millis % 1_000 / 100),
-        }
+        line.duration_ms.map_or_else(String::new, took)
     }
 
     /// The explanation of the CA, if it is an address that a browser may open.

@@ -9,6 +9,7 @@ mod activity;
 pub mod assets;
 mod causes;
 mod chip;
+mod diagnosis;
 mod domain;
 mod domains;
 mod edges;
@@ -26,6 +27,7 @@ pub use askama::Template;
 
 pub use self::activity::ActivityView;
 pub use self::causes::Causes;
+pub use self::diagnosis::DiagnosisView;
 pub use self::domain::{DomainView, Notice};
 pub use self::domains::{DomainsView, Facet, FilterFields};
 pub use self::edges::{EdgeRow, EdgesView};

@@ -278,6 +278,14 @@ pub(crate) fn change(change: Option<i64>) -> String {
     }
 }
 
+/// The duration of a step.
+pub(crate) fn took(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis}\u{a0}ms"),
+        _ => format!("{}.{}\u{a0}s", millis / 1_000, millis % 1_000 / 100),
+    }
+}
+
 /// Replaces the placeholder `{name}` of a text.
 pub(crate) fn fill(text: &str, name: &str, value: &str) -> String {
     text.replace(&format!("{{{name}}}"), value)

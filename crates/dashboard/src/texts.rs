@@ -245,6 +245,21 @@ texts! {
     renewed: "The renewal is due now.", "Продление начнётся сейчас.";
     waits_for_request: "waits for a request", "ждёт запроса";
 
+    // Diagnosis.
+    diagnosis: "Diagnosis", "Диагностика";
+    diagnosis_purpose: "What would happen now?", "Что произойдёт сейчас?";
+    diagnosis_lead: "These checks were made just now. Nothing was ordered. Act on the first one that is not OK.", "Проверки выполнены только что. Ничего не заказано. Начните с первой, которая не в порядке.";
+    diagnose: "Diagnose", "Диагностировать";
+    diagnose_help: "Checks DNS, CAA, the path, limits and every edge now. Orders nothing; takes 10 seconds at most.", "Сейчас проверит DNS, CAA, путь, лимиты и каждый узел. Ничего не заказывает; не дольше 10 секунд.";
+    diagnose_again: "Diagnose again", "Повторить диагностику";
+    check: "Check", "Проверка";
+    result: "Result", "Результат";
+    check_ok: "OK", "В порядке";
+    check_failed: "Failed", "Ошибка";
+    check_warning: "Warning", "Внимание";
+    check_unfinished: "Unfinished", "Не закончена";
+    check_skipped: "Skipped", "Пропущена";
+
     // Causes.
     causes_purpose: "What goes wrong?", "Что не получается?";
     causes_lead: "Domains by the code of their last failure. Served ones have a certificate, but their renewal fails.", "Домены по коду последней ошибки. Работающие имеют сертификат, но продление не удаётся.";

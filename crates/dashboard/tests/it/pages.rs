@@ -33,6 +33,7 @@ fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("renewals", samples::renewals(language, text).render()),
         ("limits", samples::limits(language, text).render()),
         ("edges", samples::edges(language, text).render()),
+        ("diagnosis", samples::diagnosis(language, text).render()),
         ("activity", samples::activity(language, text).render()),
     ]
     .into_iter()

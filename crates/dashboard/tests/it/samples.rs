@@ -1,15 +1,17 @@
 //! Documents of a fleet, with a text of choice wherever others write texts.
 
 use dps_admin_api::{
-    Activities, Activity, Cause, Claim, DnsEvidence, Domain, DomainDetail, Domains,
-    EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet, HistoryLine, KnownOrder, Limit,
-    NextStep, ProbeEvidence, Renewal, RunningLease, StatusCount, TouchedLimit, WantedCertificate,
+    Activities, Activity, Cause, Claim, Diagnosis, DiagnosisRow, DnsEvidence, Domain, DomainDetail,
+    Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet, HistoryLine,
+    KnownOrder, Limit, NextStep, ProbeEvidence, Renewal, RunningLease, StatusCount, TouchedLimit,
+    WantedCertificate,
 };
 use dps_dashboard::{
-    ActivityView, Causes, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView, EndingDay, Facet,
-    FilterFields, Headroom, Hour, Language, LimitsView, Notice, Overview, Page, ProblemView,
-    Renewals, Section, SignIn, Theme, User,
+    ActivityView, Causes, DiagnosisView, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView,
+    EndingDay, Facet, FilterFields, Headroom, Hour, Language, LimitsView, Notice, Overview, Page,
+    ProblemView, Renewals, Section, SignIn, Theme, User,
 };
+use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::explain::{Responsible, SeenAt};
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{
@@ -375,5 +377,35 @@ pub(crate) fn activity(language: Language, text: &str) -> ActivityView {
             next: Some(text.to_owned()),
         }),
         is_first: false,
+    }
+}
+
+pub(crate) fn diagnosis(language: Language, text: &str) -> DiagnosisView {
+    let row = |status| DiagnosisRow {
+        id: "dns",
+        subject: Some(text.to_owned()),
+        status,
+        severity: Severity::Error,
+        code: Some(FailureCode::DnsNxdomain),
+        message: text.to_owned(),
+        details: json!({ "answer": text }),
+        took_ms: 1_500,
+        remedy: Some(text.to_owned()),
+    };
+    let statuses = [
+        CheckStatus::Failed,
+        CheckStatus::Unfinished,
+        CheckStatus::Skipped,
+        CheckStatus::Ok,
+    ];
+    DiagnosisView {
+        page: frame(language, text),
+        diagnosis: Diagnosis {
+            hostname: domain(text).hostname,
+            id: domain(text).id,
+            diagnosed_at: NOW,
+            took_ms: 700,
+            rows: statuses.map(row).into(),
+        },
     }
 }

@@ -125,9 +125,18 @@ pub(super) async fn diagnose_domain(
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
 ) -> Result<Json<Diagnosis>, Refusal> {
-    let made = app.diagnoser.diagnose(&host).await?;
+    Ok(Json(diagnosed(&app, &caller, &host).await?))
+}
+
+/// Diagnoses a domain, on behalf of a caller of the API or of a page.
+pub(super) async fn diagnosed(
+    app: &App,
+    caller: &Caller,
+    host: &Hostname,
+) -> Result<Diagnosis, Refusal> {
+    let made = app.diagnoser.diagnose(host).await?;
     tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.domain_diagnosed");
-    Ok(Json(made))
+    Ok(made)
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/", get(overview::show))
         .route("/domains", get(domains::show))
         .route("/domains/{host}", get(domain::show))
+        .route("/domains/{host}/diagnose", get(domain::after_diagnosis))
         .route("/causes", get(causes::show))
         .route("/renewals", get(renewals::show))
         .route("/ca", get(limits::show))
@@ -63,6 +64,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let operator = Router::new()
         .route("/domains/{host}/retry", post(domain::retry))
         .route("/domains/{host}/renew", post(domain::renew))
+        .route("/domains/{host}/diagnose", post(domain::diagnose))
         .route("/domains/{host}/recheck", post(domain::recheck))
         .route("/ca/lift", post(limits::lift));
     let admin = Router::new().route("/edges/approve", post(edges::approve));

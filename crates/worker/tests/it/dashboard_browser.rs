@@ -26,8 +26,8 @@ const SERVED: &str = "shop.bakery.test";
 /// A tenant whose identifier would be a script if a page did not escape it.
 const HOSTILE: &str = "\"><script>document.title='taken'</script>";
 
-/// A world in which nothing is tried again before an operator wants it, with a domain that is
-/// served and two that wait for their customers.
+/// A world in which nothing is tried again before an operator wants it. One domain is served, and
+/// two wait for their customers.
 async fn patient_world() -> (World, Api) {
     let patient =
         json!({ "Workers": { "DomainVerification": { "Interval": "1h", "MaxBackoff": "1h" } } });
@@ -109,6 +109,20 @@ async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active()
     let sentence = browser.text("#sentence").await.unwrap();
     assert!(sentence.contains(LOST), "{sentence}");
     assert!(!browser.text("button[data-copy]").await.unwrap().is_empty());
+
+    // The diagnosis says the same, with the remedy.
+    browser
+        .click("form[action$='/diagnose'] button")
+        .await
+        .unwrap();
+    at(&browser, &format!("/domains/{LOST}/diagnose")).await;
+    let rows = browser.text("tbody").await.unwrap();
+    assert!(rows.contains("DNS_NXDOMAIN"), "{rows}");
+    assert_accessible(&browser, "diagnosis").await;
+    keep(&browser, "diagnosis").await;
+    let back = format!(".question a[href='/domains/{LOST}']");
+    browser.click(&back).await.unwrap();
+    at(&browser, &format!("/domains/{LOST}")).await;
 
     // The customer mends the record, and the page follows the domain by itself.
     world.point_at_us(LOST);

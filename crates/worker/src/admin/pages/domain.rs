@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use dps_dashboard::{DomainView, Notice, Section};
+use dps_dashboard::{DiagnosisView, DomainView, Notice, Section};
 use dps_domain::Hostname;
 use serde::Deserialize;
 
@@ -13,6 +13,7 @@ use super::frame::{Form, Frame};
 use super::{rendered, see_other};
 use crate::admin::App;
 use crate::admin::auth::Caller;
+use crate::admin::diagnose::diagnosed;
 use crate::admin::domains::{recheck_domain, renew_domain, retry_domain};
 use crate::admin::explain::explained;
 use crate::admin::fleet::detail;
@@ -93,6 +94,25 @@ pub(super) async fn recheck(
 ) -> Result<Response, Refusal> {
     recheck_domain(&app, &caller, &host, action.reason()).await?;
     Ok(back_to(&host, "recheck"))
+}
+
+/// Diagnoses the domain now, and shows the result.
+pub(super) async fn diagnose(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    frame: Frame,
+    PathHost(host): PathHost,
+) -> Result<Response, Refusal> {
+    let diagnosis = diagnosed(&app, &caller, &host).await?;
+    Ok(rendered(&DiagnosisView {
+        page: frame.within(Section::Domains),
+        diagnosis,
+    }))
+}
+
+/// A result is not kept, so the way back to it leads to the domain.
+pub(super) async fn after_diagnosis(PathHost(host): PathHost) -> Response {
+    see_other(&format!("/domains/{host}"))
 }
 
 fn back_to(host: &Hostname, done: &str) -> Response {
