@@ -64,7 +64,7 @@ impl Document {
         target.unwrap_or(schema)
     }
 
-    /// What is wrong with a value by a schema of this document; `None` if it fits.
+    /// The first way in which a value does not fit a schema of this document; `None` if it fits.
     pub(crate) fn misfit(&self, schema: &Value, value: &Value) -> Option<String> {
         // References of the schema lead into the document, so both are one schema here.
         let mut whole = schema.clone();

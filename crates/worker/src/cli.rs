@@ -166,8 +166,8 @@ pub enum Command {
     Config(Config),
     /// Print a script that completes commands and options in a shell
     ///
-    /// For bash: `dps completions bash > /etc/bash_completion.d/dps`. The other shells have a folder
-    /// for such scripts too.
+    /// For bash: `dps completions bash > /etc/bash_completion.d/dps`. Other shells have such a
+    /// folder too.
     Completions {
         /// The shell
         #[arg(value_enum)]

@@ -70,19 +70,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
             in_store(path, act).await
         }
-        Command::Edges { json, command } => {
-            let settings = load(path)?;
-            with_store(&settings, async |store| match &command {
-                None => edges::list(store, &settings.haproxy_agent, SystemClock.now(), json).await,
-                Some(Edges::Approve { url, why }) => {
-                    let (agents, now) = (&settings.haproxy_agent, SystemClock.now());
-                    let author = Author::of_command(why.clone());
-                    edges::approve(store, agents, url, &author, now).await
-                }
-            })
-            .await?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Edges { json, command } => run_edges(path, json, command).await,
         Command::Removals(command) => {
             let now = SystemClock.now();
             let act = async |store: &Store| match command {
@@ -313,6 +301,23 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         }
     }
     Ok(())
+}
+
+async fn run_edges(
+    path: Option<&Path>,
+    as_json: bool,
+    command: Option<Edges>,
+) -> anyhow::Result<ExitCode> {
+    let settings = load(path)?;
+    let (agents, now) = (&settings.haproxy_agent, SystemClock.now());
+    let act = async |store: &Store| match command {
+        None => edges::list(store, agents, now, as_json).await,
+        Some(Edges::Approve { url, why }) => {
+            edges::approve(store, agents, &url, &Author::of_command(why), now).await
+        }
+    };
+    with_store(&settings, act).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn print_limits(store: &Store, settings: &Settings, command: Limits) -> anyhow::Result<()> {

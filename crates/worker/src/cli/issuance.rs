@@ -27,7 +27,7 @@ pub enum Issuance {
     /// Stop placing orders, for first certificates and for renewals, urgent ones included
     ///
     /// Certificates that are served stay. Orders that the CA has already go on. The alert
-    /// DpsPausedRenewalsExpire fires long before a certificate ends whose renewal waits.
+    /// `DpsPausedRenewalsExpire` fires long before a certificate ends whose renewal waits.
     Pause {
         /// The domains
         #[command(flatten)]

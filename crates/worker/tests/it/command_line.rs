@@ -185,9 +185,9 @@ fn shells_are_told_the_commands_and_every_command_has_a_manual_page() {
     }
     // bash completes with the script: `dps dom` becomes `dps domains`.
     let script = text(&dps(None, &[], &["completions", "bash"]).stdout);
-    let ask = "COMP_WORDS=(dps dom); COMP_CWORD=1; _dps dps dom dps; echo \"${COMPREPLY[@]}\"";
+    let complete = "COMP_WORDS=(dps dom); COMP_CWORD=1; _dps dps dom dps; echo \"${COMPREPLY[@]}\"";
     let bash = Command::new("bash")
-        .args(["-c", &format!("{script}\n{ask}")])
+        .args(["-c", &format!("{script}\n{complete}")])
         .output()
         .unwrap();
     assert_eq!(text(&bash.stdout), "domains\n", "{bash:?}");

@@ -392,7 +392,11 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
     let page = operator.post(&retry, &[("reason", "a\nb")]).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.html);
 
-    // The list is the API's, and says what of a filter cannot be used.
+    the_list_is_the_apis(&viewer).await;
+}
+
+/// The list says which part of a filter cannot be used.
+async fn the_list_is_the_apis(viewer: &Browser) {
     let page = viewer
         .get("/domains?q=nowhere&match=containing&code=&status=PendingDns")
         .await;
