@@ -62,6 +62,7 @@ fn settle_phase(
 ) -> Result<RecordWrite, IllegalTransition> {
     let mut record = DomainRecord {
         updated_at: context.now,
+        pending_since: pending_since(before, context.now),
         ownership: (findings.ownership.take()).unwrap_or_else(|| before.ownership.clone()),
         ..before.clone()
     };
@@ -165,6 +166,17 @@ fn settle_phase(
         renewal_info: info,
         ..RecordWrite::of(record)
     })
+}
+
+/// Since when the customer's side is waited for. The time that passed since a failure of others,
+/// such as a pause of issuance or an outage of the CA, is not the customer's.
+fn pending_since(before: &DomainRecord, now: Timestamp) -> Timestamp {
+    match &before.last_failure {
+        Some(failure) if !failure.counts_against_domain() => {
+            before.pending_since + now.since(before.updated_at)
+        }
+        Some(_) | None => before.pending_since,
+    }
 }
 
 /// The values that the customer's instruction needs besides the record.

@@ -111,6 +111,43 @@ fn after_the_give_up_time_a_fault_of_the_customer_fails_the_domain_and_a_fault_o
 }
 
 #[test]
+fn a_long_wait_for_others_takes_none_of_the_customers_time() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let policy = Policy::default();
+    let fail = |before: &DomainRecord, failure: &Failure, day: u32| {
+        let now = NOW + day * DAY;
+        let outcome = failed(failure.clone(), Then::At(now + DAY));
+        let context = context(&policy, now, 1.0);
+        settle(before, outcome, Findings::default(), &context)
+            .unwrap()
+            .record
+    };
+    let customers = Failure::DnsNxdomain {};
+    for others in [
+        Failure::IssuancePaused {},
+        Failure::AcmeCaUnavailable {
+            detail: String::new(),
+        },
+        Failure::EdgeUnreachable {
+            edge: "e".into(),
+            detail: String::new(),
+        },
+    ] {
+        let mut waiting = record(Phase::Onboarding(Issuance::Ordering));
+        for day in 0..=30 {
+            waiting = fail(&waiting, &others, day);
+        }
+        let back = fail(&waiting, &customers, 31);
+        assert_eq!(back.phase, waiting.phase, "{others:?}");
+        assert_eq!(back.pending_since, NOW + 31 * DAY, "{others:?}");
+        assert!(back.next_attempt_at.is_some(), "{others:?}");
+        let in_time = fail(&back, &customers, 37);
+        assert_eq!(in_time.phase, waiting.phase, "{others:?}");
+        assert_eq!(fail(&in_time, &customers, 38).phase, Phase::Failed);
+    }
+}
+
+#[test]
 fn a_failed_validation_pauses_the_name_and_starts_from_dns_with_the_cas_words_kept() {
     let failure = Failure::AcmeValidationFailed {
         sub_cause: "dns".into(),
