@@ -102,7 +102,7 @@ pub(crate) async fn pauses_are_listed_in_pages_and_each_is_an_action(world: Worl
     assert_eq!(listed, scopes);
     // Another operator takes a pause over, which began before.
     let (mut again, action) = pause(PauseScope::All, 50);
-    again.who = "oleg@desk".to_owned();
+    "oleg@desk".clone_into(&mut again.who);
     store.pause_put(&again, &action).await.unwrap();
     let stored = store.pauses(None, 1).await.unwrap().remove(0);
     assert_eq!((stored.since, stored.who), (at(1), again.who));
