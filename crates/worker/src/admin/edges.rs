@@ -52,18 +52,18 @@ pub(super) async fn approve_edge(
     let name = request.name.trim_end_matches('/').to_owned();
     let known = app.store.edges().await?;
     let edge = known.into_iter().find(|edge| edge.name == name);
-    let Some(edge) = edge else {
-        return Err(Refusal::not_found(
-            "no edge has this name; GET /admin/v1/edges lists the edges",
-        ));
-    };
+    let unknown =
+        || Refusal::not_found("no edge has this name; GET /admin/v1/edges lists the edges");
+    let edge = edge.ok_or_else(unknown)?;
     let approved_at = match edge.approved_at {
         Some(at) => at,
         None => {
             let now = app.now();
             let who = caller.in_history();
             let by = caller.requester(&who, reason);
-            operator::edges::approve(app.store.as_ref(), by, now, &name).await?;
+            if !operator::edges::approve(app.store.as_ref(), by, now, &name).await? {
+                return Err(unknown());
+            }
             tracing::info!(edge = name, by = %who, reason, "admin.edge_approved");
             now
         }
