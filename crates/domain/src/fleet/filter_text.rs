@@ -111,6 +111,10 @@ fn bounded(field: &'static str, text: Option<&str>) -> Result<Option<String>, Fi
             field,
             format!("the text is longer than {MAX_TEXT} bytes"),
         )),
+        // PostgreSQL has no texts with U+0000, and no name or tenant has another one.
+        Some(text) if text.contains(char::is_control) => {
+            Err(error(field, "the text has control characters".to_owned()))
+        }
         Some(text) => Ok(Some(text.to_owned())),
     }
 }
@@ -200,6 +204,24 @@ mod tests {
         assert_eq!(filter.code, Some(FailureCode::CaaForbids));
         assert_eq!(filter.actor, Some(Actor::Customer));
         assert_eq!(filter.name, Some(NameFilter::Below("example.com".into())));
+    }
+
+    #[test]
+    fn a_text_without_a_meaning_is_refused() {
+        for (tenant, problem) in [
+            (
+                "",
+                "tenant: the text is empty; leave the option out to accept all",
+            ),
+            ("a\u{0}", "tenant: the text has control characters"),
+            ("a\nb", "tenant: the text has control characters"),
+        ] {
+            let text = FilterText {
+                tenant: Some(tenant),
+                ..FilterText::default()
+            };
+            assert_eq!(refused(text), problem);
+        }
     }
 
     #[test]

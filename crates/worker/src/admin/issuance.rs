@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Action, Issuance, PauseRequest, PauseScopeName, Resumed};
 use dps_application::operator::pauses;
+use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
 use dps_domain::Hostname;
 use dps_domain::pause::PauseScope;
 
@@ -125,7 +126,15 @@ fn scope(request: &PauseRequest) -> Result<PauseScope, Refusal> {
     match (request.scope, request.subject.as_deref()) {
         (PauseScopeName::All, None) => Ok(PauseScope::All),
         (PauseScopeName::All, Some(_)) => refuse("is for a tenant or a domain; leave it out"),
-        (PauseScopeName::Tenant, Some(tenant)) => Ok(PauseScope::Tenant(tenant.to_owned())),
+        (PauseScopeName::Tenant, Some(tenant)) => {
+            if tenant.is_empty()
+                || tenant.len() > MAX_TENANT_ID_BYTES
+                || tenant.contains(char::is_control)
+            {
+                return refuse("give a tenant of 1 to 200 bytes without control characters");
+            }
+            Ok(PauseScope::Tenant(tenant.to_owned()))
+        }
         (PauseScopeName::Tenant, None) => refuse("give the tenant"),
         (PauseScopeName::Domain, Some(host)) => Hostname::parse(host)
             .map(PauseScope::Domain)

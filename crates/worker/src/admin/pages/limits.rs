@@ -26,6 +26,9 @@ pub(super) struct Asked {
     done: String,
 }
 
+/// Longest place, in bytes.
+const MAX_PLACE: usize = 1_024;
+
 /// The form to lift a limit.
 #[derive(Debug, Deserialize)]
 pub(super) struct Lift {
@@ -41,6 +44,9 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
     let ca = &app.settings.lets_encrypt;
+    if asked.after.len() > MAX_PLACE || asked.after.contains(char::is_control) {
+        return Err(Refusal::field("after", "give the place that a page names"));
+    }
     let of_account = limits::of_account(store, ca, now).await?;
     let of_names = limits::of_names(store, ca, now, &asked.after).await?;
     Ok(rendered(&LimitsView {
