@@ -420,6 +420,9 @@ async fn the_list_is_the_apis(viewer: &Browser) {
         assert!(page.html.contains(text), "{query}: {}", page.html);
         assert!(!page.html.contains("<b>"), "{query}");
     }
+    let page = viewer.get("//evil.test/x").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(!page.html.contains("evil.test"), "{}", page.html);
     let page = viewer.get("/domains/nobody.test").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
     let page = viewer.get("/domains/%3Cscript%3E").await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use dps_dashboard::{Language, Page, Section, Theme, User};
 use serde::Deserialize;
@@ -38,13 +38,17 @@ impl Frame {
             is_admin: caller.role >= AdminRole::Admin,
         });
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str());
+        let here = match parts.method {
+            Method::GET => here,
+            _ => page_of_form(parts.uri.path()),
+        };
         let page = Page {
             language: language(headers),
             theme: cookie(headers, THEME)
                 .and_then(Theme::named)
                 .unwrap_or_default(),
             now: app.now(),
-            here: here.to_owned(),
+            here: own_path(here).to_owned(),
             section,
             user,
         };
@@ -113,6 +117,14 @@ pub(super) fn own_path(path: &str) -> &str {
     if is_own { path } else { "/" }
 }
 
+/// The page whose form is sent to this path.
+fn page_of_form(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((page, _)) if !page.is_empty() => page,
+        _ => "/",
+    }
+}
+
 /// Language and theme, as the form at the foot of every page sends them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Preferences {
@@ -173,6 +185,19 @@ mod tests {
             &long,
         ] {
             assert_eq!(own_path(path), "/", "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_belongs_to_the_page_above_its_path() {
+        for (path, page) in [
+            ("/domains/a.test/retry", "/domains/a.test"),
+            ("/ca/lift", "/ca"),
+            ("/edges/approve", "/edges"),
+            ("/sign-out", "/"),
+            ("/preferences", "/"),
+        ] {
+            assert_eq!(page_of_form(path), page);
         }
     }
 
