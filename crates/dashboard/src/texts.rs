@@ -63,9 +63,9 @@ texts! {
     actor_nobody: "Nobody", "Никто";
     actor_ca: "The CA", "УЦ";
     presented_wanted: "As wanted", "Как нужно";
-    presented_other: "Not yet", "Ещё нет";
+    presented_other: "Differs", "Отличается";
     edge_answers: "Answers", "Отвечает";
-    edge_unreachable: "Silent", "Молчит";
+    edge_unreachable: "Unreachable", "Недоступен";
     edge_probation: "On probation", "На проверке";
     edge_waits: "Waits for approval", "Ждёт одобрения";
     edge_left: "No longer configured", "Больше не в настройках";
@@ -73,7 +73,7 @@ texts! {
     // Signing in.
     sign_in: "Sign in", "Вход";
     sign_in_lead: "The dashboard shows every domain of this service, and lets operators act on them.", "Панель показывает все домены сервиса и позволяет операторам действовать.";
-    token: "Admin token", "Токен администратора";
+    token: "Access token", "Токен доступа";
     token_help: "One of the tokens of Admin:Tokens. The session ends after 12 hours, or when the token is replaced.", "Один из токенов Admin:Tokens. Сеанс длится 12 часов и кончается раньше, если токен заменён.";
     token_refused: "This token is not known. Check it and try again.", "Этот токен неизвестен. Проверьте его и попробуйте снова.";
     session_ended: "Your session has ended. Sign in again.", "Сеанс завершён. Войдите снова.";
@@ -93,19 +93,19 @@ texts! {
     // The overview.
     overview_purpose: "Does anything need you?", "Требуется ли ваше внимание?";
     all_clear: "All clear", "Всё в порядке";
-    counted_at_text: "looked at", "проверено в";
+    counted_at_text: "counted at", "подсчитано в";
     attention: "Attention", "Внимание";
     attention_operator: "Domains that wait for the operator", "Домены, которые ждут оператора";
     attention_expiring: "Domains whose certificate ends within 7 days", "Домены, сертификат которых кончится за 7 дней";
     attention_served: "Served domains whose renewal fails", "Работающие домены, которые не удаётся продлить";
-    attention_unreachable: "Edges that do not answer", "Узлы, которые не отвечают";
+    attention_unreachable: "Unreachable edges", "Недоступные узлы";
     attention_probation: "Edges on probation after an outage", "Узлы на проверке после сбоя";
     attention_approval: "Edges that wait for approval", "Узлы, которые ждут одобрения";
     attention_limits: "Limits of the account that are used up", "Исчерпанные лимиты учётной записи";
     attention_counts: "The counts are older than 5 minutes: the worker may be stopped", "Счётчики старше 5 минут: возможно, обработчик остановлен";
     domains_by_status: "Domains by status", "Домены по состоянию";
     all_domains: "All domains", "Все домены";
-    since_earlier: "in {time}", "за {time}";
+    since_earlier: "over {time}", "за {time}";
     last_week: "The last 7 days", "Последние 7 дней";
     chart_served: "Domains that are served", "Работающие домены";
     chart_open: "Domains on the way, and failed ones", "Домены в работе и с ошибкой";
@@ -118,7 +118,7 @@ texts! {
     no_causes: "No domain has a failure.", "Ни у одного домена нет ошибки.";
     edges_summary: "Edges", "Узлы";
     no_edges: "No edge is known yet.", "Узлов пока нет.";
-    limits_in_use: "Limits of the account, left of all", "Лимиты учётной записи, осталось из всех";
+    limits_in_use: "Account limits: left / total", "Лимиты учётной записи: осталось / всего";
     no_limits: "No limit is used or waited for.", "Лимиты не используются.";
     no_account_limits: "No limits are known for this CA.", "Для этого УЦ лимиты не известны.";
     all_limits: "All limits", "Все лимиты";
@@ -132,14 +132,14 @@ texts! {
     col_actor: "Who must act", "Кто действует";
     col_served: "Served", "Работают";
     col_hostname: "Hostname", "Имя";
-    col_tenant: "Tenant", "Клиент";
-    col_since: "Since", "С";
+    col_tenant: "Tenant", "Арендатор";
+    col_since: "Since", "С какого времени";
     col_next: "Next attempt", "Следующая попытка";
     col_ends: "Certificate ends", "Сертификат до";
     col_edge: "Edge", "Узел";
     col_state: "State", "Состояние";
     col_limit: "Limit", "Лимит";
-    col_of: "Of", "Для";
+    col_of: "Applies to", "К чему относится";
     col_left: "Left", "Осталось";
     col_next_at: "Next request", "Следующий запрос";
     col_blocked: "Blocked by the CA until", "Запрет УЦ до";
@@ -151,7 +151,7 @@ texts! {
     now: "now", "сейчас";
     limits_purpose: "What may we still order?", "Что ещё можно заказать?";
     limits_lead: "Limits of {ca} that are used in part or waited for.", "Лимиты {ca}, которые частично использованы или ожидаются.";
-    limits_of_names: "Limits of names and tenants", "Лимиты имён и клиентов";
+    limits_of_names: "Limits of names and tenants", "Лимиты имён и арендаторов";
     lift: "Lift", "Снять";
     lift_help: "Domains that wait for this limit are due at once. If the CA refuses again, they wait again.", "Ожидающие домены продолжат сразу. Если УЦ снова откажет, они снова будут ждать.";
     lifted: "The limit is lifted.", "Лимит снят.";
@@ -173,7 +173,6 @@ texts! {
     next_page: "Next page", "Следующая страница";
     first_page: "First page", "Первая страница";
     stale_place: "This link to a page is too old or was made for another filter. Begin at the first page.", "Ссылка на страницу устарела или создана для другого фильтра. Начните с первой страницы.";
-    matching: "match", "подходят";
     pending_edge: "Not yet on edge", "Ещё не на узле";
 
     // One domain.
@@ -204,7 +203,7 @@ texts! {
     updated: "Last written", "Последняя запись";
     identifier: "Identifier", "Идентификатор";
     phase: "Phase", "Этап";
-    safest_caa: "Safest CAA record", "Самая строгая запись CAA";
+    safest_caa: "Strictest CAA record", "Самая строгая запись CAA";
     renewal_window: "Window that the CA suggests", "Срок, предложенный УЦ";
     explanation: "The CA's explanation", "Пояснение УЦ";
     on_edges: "On the edges", "На узлах";
@@ -234,7 +233,7 @@ texts! {
     details: "Details", "Подробности";
     act: "Act", "Действия";
     reason: "Reason (optional, kept in the timeline)", "Причина (необязательно, сохраняется в истории)";
-    retry: "Check again now", "Проверить сейчас";
+    retry: "Retry now", "Повторить шаг сейчас";
     retry_help: "Makes the next step due now. A failed domain starts over. Limits of the CA stay in force.", "Следующий шаг выполнится сразу. Домен с ошибкой начнёт сначала. Лимиты УЦ остаются в силе.";
     renew: "Renew now", "Продлить сейчас";
     renew_help: "Begins the renewal now. The present certificate is served meanwhile.", "Продление начнётся сразу. Пока работает нынешний сертификат.";
@@ -243,11 +242,10 @@ texts! {
     rechecked: "The check is due now.", "Проверка начнётся сейчас.";
     retried: "The next step is due now.", "Следующий шаг выполнится сейчас.";
     renewed: "The renewal is due now.", "Продление начнётся сейчас.";
-    waits_for_request: "waits for a request", "ждёт запроса";
 
     // Diagnosis.
     diagnosis: "Diagnosis", "Диагностика";
-    diagnosis_purpose: "What would happen now?", "Что произойдёт сейчас?";
+    diagnosis_purpose: "What is wrong now?", "Что не так сейчас?";
     diagnosis_lead: "These checks were made just now. Nothing was ordered. Act on the first one that is not OK.", "Проверки выполнены только что. Ничего не заказано. Начните с первой, которая не в порядке.";
     diagnose: "Diagnose", "Диагностировать";
     diagnose_help: "Checks DNS, CAA, the path, limits and every edge now. Orders nothing; takes 10 seconds at most.", "Сейчас проверит DNS, CAA, путь, лимиты и каждый узел. Ничего не заказывает; не дольше 10 секунд.";
