@@ -83,7 +83,7 @@ async fn the_page_follows_by_itself_until_the_name_is_live() {
     assert_eq!(focus.unwrap(), "check");
     shop.report(&StatusReport::of(Status::PendingHttpProbe))
         .await;
-    wait_for_headline(&browser, "Your DNS is right").await;
+    wait_for_headline(&browser, "Your DNS is set up correctly").await;
     shop.report(&StatusReport::of(Status::Issuing)).await;
     wait_for_headline(&browser, "Creating the certificate").await;
     shop.report(&active()).await;
@@ -199,7 +199,7 @@ async fn without_script_the_page_has_everything_but_the_copy_buttons() {
         .await
         .unwrap();
     let notice = browser.text(".notice").await.unwrap();
-    assert!(notice.starts_with("We checked a moment ago."), "{notice}");
+    assert!(notice.starts_with("Please wait a little"), "{notice}");
     shop.report(&active()).await;
     browser.click("footer a").await.unwrap();
     wait_for_headline(&browser, "shop.example.com работает").await;

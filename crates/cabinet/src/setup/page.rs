@@ -80,6 +80,8 @@ struct SetupTemplate<'a> {
     open_url: Option<String>,
     steps: Vec<Step>,
     original: Option<&'a str>,
+    /// Whether the original is all that the page says about the failure.
+    is_original_open: bool,
     records: &'a [DnsRecord],
     records_title: String,
     records_lead: &'static str,
@@ -131,6 +133,7 @@ impl SetupPage {
         let translated = visit
             .language
             .failure_sentence(failure.as_ref(), sentence, &host);
+        let is_untranslated = translated.is_none();
         let is_english = visit.language == Language::English;
         let is_refused = failure
             .as_ref()
@@ -168,6 +171,7 @@ impl SetupPage {
             open_url: is_done.then(|| format!("https://{}", domain.canonical_host)),
             steps: steps(stage, domain, texts),
             original: sentence.filter(|_| !is_english && stage.has_records()),
+            is_original_open: is_untranslated,
             records: if has_records { &wanted.records } else { &[] },
             records_title: filled(records_title),
             records_lead,
@@ -280,8 +284,8 @@ fn distance(texts: &Texts, left: Duration) -> String {
         0..5 => return texts.next_check_now.to_owned(),
         5..60 => (texts.in_seconds, 1),
         60..3600 => (texts.in_minutes, 60),
-        3600..86_400 => (texts.in_hours, 3600),
-        86_400.. => (texts.in_days, 86_400),
+        3600..=86_400 => (texts.in_hours, 3600),
+        86_401.. => (texts.in_days, 86_400),
     };
     fill(text, &[("n", &seconds.div_ceil(unit).to_string())])
 }

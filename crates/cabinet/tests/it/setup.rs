@@ -200,7 +200,7 @@ on_both_databases! {
         let soon = world.bare(Method::POST, &check).send().await.unwrap();
         assert!(soon.url().query().unwrap().contains("notice=soon"));
         let page = html(soon, StatusCode::OK).await;
-        assert!(page.contains("We checked a moment ago"), "{page}");
+        assert!(page.contains("Please wait a little before the next check."), "{page}");
         world.advance(Duration::from_secs(30));
         led_to(&world, Method::POST, &check).await;
         world.advance(Duration::from_secs(30));
@@ -246,13 +246,13 @@ on_both_databases! {
         let proof = OwnershipVerification::txt("_dps-challenge.shop.example.com", "dps-verify=abc");
         let provider = "Add it. How to do this at Gandi: https://docs.gandi.net/en/domain_names/";
         for (report, english, russian) in [
-            (StatusReport::of(Status::PendingHttpProbe), "Your DNS is right", "DNS настроен верно"),
+            (StatusReport::of(Status::PendingHttpProbe), "Your DNS is set up correctly", "DNS настроен верно"),
             (StatusReport::of(Status::Issuing), "Creating the certificate", "Получаем сертификат"),
             (report(&json!({"code": "DNS_NXDOMAIN"}), provider), "Add it.</p>", "нет в DNS"),
             (report(&json!({"code": "DNS_NXDOMAIN"}), provider), "How to add a record at Gandi", "Как добавить запись: Gandi"),
             (report(&json!({"code": "ACME_RATE_LIMITED", "until": null, "detail": "d"}), "Wait."), "Nothing to do for now", "Пока ничего"),
             (report(&json!({"code": "EDGE_REJECTED", "edge": "e", "reason": "r"}), "We mend it."), "We are on it", "Задержка на нашей стороне"),
-            (report(&json!({"code": "A_LATER_CODE", "x": 1}), "Do this."), "Do this.", "<p lang=\"en\">Do this.</p>"),
+            (report(&json!({"code": "A_LATER_CODE", "x": 1}), "Do this."), "Do this.", "<details class=\"original\" open>\n<summary>Сообщение на английском</summary>\n<p lang=\"en\">Do this.</p>"),
             (StatusReport { status: Status::Failed, ..report(&json!({"code": "NAME_BLOCKED", "rule": "r"}), "No.") }, "The setup has stopped", "обратитесь в поддержку"),
             (StatusReport { ownership_verification: Some(proof), ..report(&json!({"code": "DNS_OWNERSHIP_REQUIRED", "name": "n", "contested": true}), "Prove it.") }, ">dps-verify=abc</code>", "запись TXT"),
             (

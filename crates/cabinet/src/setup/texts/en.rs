@@ -13,12 +13,12 @@ pub(super) const TEXTS: Texts = Texts {
     title: "Set up {host}",
     create_record: heading(
         "Connect {host}",
-        "Create the record below where you manage the DNS of {zone}. We find it by ourselves, and \
-         this page follows along.",
+        "Create the records below where you manage the DNS of {zone}. We check automatically, and \
+         this page updates by itself.",
     ),
     checking: heading(
         "Checking your DNS",
-        "We are looking at the records of {host} now. This takes a few seconds.",
+        "We are checking the DNS records of {host}. This takes a few seconds.",
     ),
     action_needed: heading(
         "One thing to fix",
@@ -26,27 +26,27 @@ pub(super) const TEXTS: Texts = Texts {
     ),
     waiting: heading(
         "Nothing to do for now",
-        "This takes a little time, and we go on by ourselves.",
+        "This takes a little time. We continue automatically.",
     ),
     our_side: heading(
         "We are on it",
         "A problem on our side is delaying this. You do not need to do anything.",
     ),
     connecting: heading(
-        "Your DNS is right",
+        "Your DNS is set up correctly",
         "Now we check that requests for {host} reach us.",
     ),
     issuing: heading(
         "Creating the certificate",
-        "Your DNS is right. The certificate for HTTPS usually takes a minute or two.",
+        "Your DNS is set up correctly. The certificate for HTTPS usually takes a minute or two.",
     ),
     stopped: heading(
         "The setup has stopped",
-        "We no longer check {host} by ourselves. When the problem is fixed, check again.",
+        "We no longer check {host} automatically. When the problem is fixed, check again.",
     ),
     live: heading(
         "{host} is live",
-        "Visitors reach it over HTTPS. The certificate renews by itself.",
+        "Visitors reach it over HTTPS. The certificate renews automatically.",
     ),
     live_with_problem: heading(
         "{host} needs your attention",
@@ -68,7 +68,7 @@ pub(super) const TEXTS: Texts = Texts {
     step_todo: "not started",
     original: "Original message",
     records_title: "DNS records for {zone}",
-    records_lead: "Create this where the DNS is managed: at your registrar or DNS provider.",
+    records_lead: "Create these records where the DNS is managed: at your registrar or DNS provider.",
     kept_title: "Keep these DNS records",
     kept_lead: "The certificate can be renewed as long as they stay as they are.",
     records_hint: "The name is relative to {zone}; if your provider wants full names, enter {host}. \
@@ -82,16 +82,16 @@ pub(super) const TEXTS: Texts = Texts {
     copied: "Copied",
     provider: "How to add a record at {provider}",
     check_again: "Check again",
-    next_check: "We look again by ourselves {at}.",
+    next_check: "We check again automatically {at}.",
     next_check_now: "any moment now",
-    no_next_check: "We look by ourselves as well, so you can close this page.",
-    valid_until: "The present certificate is valid until {at}.",
+    no_next_check: "We also check automatically, so you can close this page.",
+    valid_until: "The current certificate is valid until {at}.",
     in_seconds: "in {n} s",
     in_minutes: "in {n} min",
     in_hours: "in {n} h",
-    in_days: "in {n} d",
-    too_soon: "We checked a moment ago. Please wait half a minute before the next check.",
-    too_many: "That was the last check by hand for today. We go on checking by ourselves.",
+    in_days: "in {n} days",
+    too_soon: "Please wait a little before the next check.",
+    too_many: "The limit of requested checks in 24 hours is reached. Try again later.",
     not_possible: "This domain is being removed and is not checked any more.",
     unknown_link: heading(
         "This link does not work",

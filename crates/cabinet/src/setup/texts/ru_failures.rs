@@ -4,9 +4,9 @@
 
 use std::net::IpAddr;
 
-use dps_domain::Failure;
 use dps_domain::caa::CaaReason;
 use dps_domain::cdn::Cdn;
+use dps_domain::{Failure, Timestamp};
 
 const FROM_TABLE: &str = "создайте запись из таблицы ниже";
 const PROXY: &str = "Если нужная запись уже есть, отключите для неё прокси (CDN).";
@@ -74,7 +74,7 @@ pub(super) fn sentence(failure: &Failure, host: &str) -> String {
         Failure::DnsOwnershipRequired { contested, .. } => ownership(host, *contested),
         Failure::DnsPropagating { until, .. } => {
             let end = until.map_or(String::new(), |at| {
-                format!(" Не позднее {at} это закончится.")
+                format!(" Не позднее {} это закончится.", moment(at))
             });
             format!(
                 "Изменение в DNS ещё распространяется: одни серверы его видят, другие пока нет.{end} \
@@ -82,7 +82,7 @@ pub(super) fn sentence(failure: &Failure, host: &str) -> String {
             )
         }
         Failure::DnsStrayAddress { stray, more } => format!(
-            "У {host} есть и чужие адреса: {}. Удалите их: посетители и центр сертификации могут \
+            "{host} указывает и на чужие адреса: {}. Удалите их: посетители и центр сертификации могут \
              попасть туда.",
             list(stray, *more)
         ),
@@ -93,7 +93,7 @@ pub(super) fn sentence(failure: &Failure, host: &str) -> String {
         ),
         Failure::CaaForbids { record, reason, .. } => caa_forbids(host, record, *reason),
         Failure::CaaLookupFailed { .. } => format!(
-            "Не удалось узнать записи CAA для {host}. Попросите DNS-провайдера исправить зону."
+            "Не удалось получить записи CAA для {host}. Попросите DNS-провайдера исправить зону."
         ),
         Failure::HttpRefused { .. }
         | Failure::HttpTimeout { .. }
@@ -146,8 +146,9 @@ fn elsewhere(host: &str, addresses: &[IpAddr], more: usize) -> String {
 
 fn txt_servers(name: &str) -> String {
     format!(
-        "Серверы DNS не отвечают на запрос записей TXT для {name}, хотя на другие отвечают. \
-         Попросите DNS-провайдера, чтобы они отвечали и на него, даже если такой записи нет."
+        "Серверы DNS не отвечают на запрос записей TXT для {name}, хотя на другие запросы \
+         отвечают. Попросите DNS-провайдера сделать так, чтобы серверы отвечали и на этот запрос, \
+         даже если такой записи нет."
     )
 }
 
@@ -237,9 +238,12 @@ fn authority(failure: &Failure, host: &str) -> String {
                 .to_owned()
         }
         Failure::AcmeRateLimited { until, .. } => {
-            let when = until.map_or("как только он разрешит".to_owned(), |at| at.to_string());
+            let when = until.map_or(
+                "как только это станет возможно".to_owned(),
+                |at| format!("не раньше {}", moment(at)),
+            );
             format!(
-                "Центр сертификации ограничивает число сертификатов. Мы продолжим: {when}. Ничего \
+                "Центр сертификации ограничивает число сертификатов. Мы продолжим {when}. Ничего \
                  делать не нужно."
             )
         }
@@ -259,6 +263,22 @@ fn authority(failure: &Failure, host: &str) -> String {
              любой сети и что межсетевой экран его не блокирует. {AUTOMATIC}"
         ),
         _ => format!("Центр сертификации сейчас недоступен. {AUTOMATIC}"),
+    }
+}
+
+/// A moment for people, in UTC and rounded up to the minute.
+fn moment(at: Timestamp) -> String {
+    let minutes = at
+        .unix_micros()
+        .saturating_add(59_999_999)
+        .div_euclid(60_000_000);
+    let text = Timestamp::from_unix_seconds(minutes.saturating_mul(60)).to_string();
+    let parts: Vec<&str> = text.split(['-', 'T', ':']).collect();
+    match parts.as_slice() {
+        [year, month, day, hours, minutes, ..] => {
+            format!("{day}.{month}.{year} {hours}:{minutes} UTC")
+        }
+        _ => text,
     }
 }
 
@@ -344,6 +364,10 @@ mod tests {
                 "распространяется",
             ),
             (
+                json!({"code": "DNS_PROPAGATING", "seenBy": [], "missingAt": [], "until": "2027-01-15T08:00:00Z"}),
+                "Не позднее 15.01.2027 08:00 UTC",
+            ),
+            (
                 json!({"code": "DNS_STRAY_ADDRESS", "stray": [address]}),
                 address,
             ),
@@ -383,8 +407,8 @@ mod tests {
                 "Удалите",
             ),
             (
-                json!({"code": "ACME_RATE_LIMITED", "until": "2027-01-15T08:00:00Z", "detail": "d"}),
-                "2027-01-15",
+                json!({"code": "ACME_RATE_LIMITED", "until": "2027-01-15T07:59:00.5Z", "detail": "d"}),
+                "не раньше 15.01.2027 08:00 UTC",
             ),
             (
                 json!({"code": "ACME_PAUSED", "unpauseUrl": null, "detail": "d"}),
