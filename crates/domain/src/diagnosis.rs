@@ -28,7 +28,7 @@ pub enum Check {
     Path,
     /// Whether CAA records allow the CA to issue.
     Caa,
-    /// Whether the CA knows our account.
+    /// Whether an account at the CA is stored and no order was refused for it.
     Account,
     /// Whether orders for the name are paused.
     Pause,

@@ -111,25 +111,35 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
         Issuance::Deploying { .. } => "has a new certificate that goes to the edges",
     };
     let sentence = match &record.phase {
-        Phase::Onboarding(issuance) => format!("It {} for its first certificate.", run(issuance)),
+        Phase::Onboarding(Issuance::Deploying { .. }) => {
+            "Its first certificate goes to the edges.".to_owned()
+        }
+        Phase::Onboarding(issuance) => {
+            format!("It has no certificate yet and {}.", run(issuance))
+        }
         Phase::Live {
             not_after,
             next: Next::At(at),
             ..
         } if *at > now => {
-            format!("It is served until {not_after}; its renewal begins at {at}.")
+            let (end, at) = (not_after.whole_second(), at.whole_second());
+            format!("It is served until {end}; its renewal begins at {at}.")
         }
         Phase::Live {
             not_after,
             next: Next::At(_),
             ..
-        } => format!("It is served until {not_after}; its renewal is due."),
+        } => format!(
+            "It is served until {}; its renewal is due.",
+            not_after.whole_second()
+        ),
         Phase::Live {
             not_after,
             next: Next::Now(issuance),
             ..
         } => format!(
-            "It is served until {not_after}; its renewal {}.",
+            "It is served until {}; its renewal {}.",
+            not_after.whole_second(),
             run(issuance)
         ),
         Phase::Expired {
@@ -137,7 +147,8 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
             issuance,
             ..
         } => format!(
-            "Its certificate ended at {not_after} and no edge serves it; it {}.",
+            "Its certificate ended at {} and no edge serves it; it {}.",
+            not_after.whole_second(),
             run(issuance)
         ),
         Phase::Failed => "It has stopped without a certificate.".to_owned(),
@@ -146,16 +157,21 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
     };
     let sentence = match record.phase.dns() {
         Some(DnsState::MovedAway { since }) => {
+            let since = since.whole_second();
             format!("{sentence} Its name has pointed elsewhere since {since}.")
         }
         Some(DnsState::SeenElsewhere { since, .. }) => {
+            let since = since.whole_second();
             format!("{sentence} Its name was first seen elsewhere at {since}.")
         }
         Some(DnsState::Here) | None => sentence,
     };
     match record.order_gate.holds_back(now) {
         Some(HeldBack::PausedByCa) => format!("{sentence} The CA paused the name."),
-        Some(HeldBack::Until(until)) => format!("{sentence} No order is placed before {until}."),
+        Some(HeldBack::Until(until)) => {
+            let until = until.whole_second();
+            format!("{sentence} No order is placed before {until}.")
+        }
         None => sentence,
     }
 }
@@ -217,10 +233,13 @@ mod tests {
     #[test]
     fn a_closed_gate_is_part_of_the_summary() {
         let mut record = record(Phase::Onboarding(Issuance::Ordering));
-        let until = NOW + Duration::from_secs(60);
+        let until = NOW + Duration::from_micros(60_000_001);
         record.order_gate = OrderGate::Until(until);
-        let text = summary(&record, NOW);
-        assert!(text.ends_with(&format!("before {until}.")), "{text}");
+        assert_eq!(
+            summary(&record, NOW),
+            "It has no certificate yet and is ready for an order at the CA. No order is placed \
+             before 2027-01-15T08:01:00Z."
+        );
         assert!(!summary(&record, until).contains("before"));
     }
 }

@@ -41,6 +41,12 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// The second that the moment lies in, for sentences.
+    #[must_use]
+    pub const fn whole_second(self) -> Self {
+        Self::from_unix_seconds(self.unix_seconds())
+    }
+
     /// Time from `earlier` to `self`; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -34,7 +34,8 @@ impl Failure {
                 ..
             } => "Check the resolvers of Dns:Resolvers from this machine.".to_owned(),
             Self::DnsPropagating { .. } => {
-                "Nothing is to be done: the change reaches every server by itself.".to_owned()
+                "You do not need to do anything: the change reaches every server by itself."
+                    .to_owned()
             }
             Self::IssuancePaused {} => {
                 "`dps issuance status` shows who paused issuance and why; `dps issuance resume` \
@@ -43,7 +44,8 @@ impl Failure {
             }
             Self::AcmeRateLimited { detail, .. } => {
                 format!(
-                    "Nothing is to be done: the order waits for the limit ({detail}). `dps limits show` lists the limits."
+                    "You do not need to do anything: the order waits for the limit ({detail}). `dps \
+                     limits show` lists the limits."
                 )
             }
             Self::AcmePaused {
@@ -55,7 +57,8 @@ impl Failure {
             }
             Self::AcmeCaUnavailable { detail } => {
                 format!(
-                    "Nothing is to be done: the service tries again until the CA answers ({detail})."
+                    "You do not need to do anything: the service tries again until the CA answers \
+                     ({detail})."
                 )
             }
             Self::AcmeAccount { detail } => {

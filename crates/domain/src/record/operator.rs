@@ -86,7 +86,7 @@ pub fn recheck<'a>(
         }
         _ => return Err(Refused::NotLive),
     }
-    // Attempts and the order gate stay: a look at the domain begins nothing anew.
+    // A recheck resets neither attempts nor the order gate.
     let record = DomainRecord {
         next_attempt_at: Some(now),
         updated_at: now,

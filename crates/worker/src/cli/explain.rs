@@ -34,24 +34,22 @@ pub async fn print(
 
 fn show(found: &Explanation) -> Result<(), OutputError> {
     outln!("{} ({})", found.hostname.to_unicode(), found.hostname)?;
-    let since = found
-        .status_since
-        .map_or_else(String::new, |since| format!(" since {since}"));
+    let since = found.status_since.map_or_else(String::new, |since| {
+        format!(" since {}", since.whole_second())
+    });
     outln!("  {}{since} ({})", found.status, found.phase)?;
     outln!("  {}", found.summary)?;
     show_failure(found)?;
     outln!("\nNext")?;
     match found.next.at {
-        Some(at) => outln!("  {}, at {at}", found.next.summary)?,
+        Some(at) => outln!("  {}, at {}", found.next.summary, at.whole_second())?,
         None => outln!("  {}", found.next.summary)?,
     }
     if let Some(lease) = &found.lease {
         let by = lease.last_replica.as_deref();
-        outln!(
-            "  a process works on it until {}; {} acted last",
-            lease.until,
-            by.unwrap_or("none")
-        )?;
+        let by = by.map_or_else(String::new, |replica| format!("; {replica} acted last"));
+        let until = lease.until.whole_second();
+        outln!("  a process works on it until {until}{by}")?;
     }
     show_evidence(found)?;
     show_ca(found)?;
@@ -76,7 +74,7 @@ fn show_failure(found: &Explanation) -> Result<(), OutputError> {
 fn show_evidence(found: &Explanation) -> Result<(), OutputError> {
     let evidence = &found.evidence;
     if let Some(at) = evidence.dns_at {
-        outln!("\nDNS, at {at}")?;
+        outln!("\nDNS, at {}", at.whole_second())?;
         for seen in &evidence.dns {
             let mut path = seen.chain.clone();
             path.push(seen.answer.clone());
@@ -85,13 +83,13 @@ fn show_evidence(found: &Explanation) -> Result<(), OutputError> {
         }
     }
     if let Some(at) = evidence.probes_at {
-        outln!("\nHTTP probe, at {at}")?;
+        outln!("\nHTTP probe, at {}", at.whole_second())?;
         for seen in &evidence.probes {
             outln!("  {}: {}", seen.address, seen.answer)?;
         }
     }
     if let (Some(at), Some(words)) = (evidence.ca_at, &evidence.ca_words) {
-        outln!("\nThe CA said, at {at}")?;
+        outln!("\nThe CA said, at {}", at.whole_second())?;
         outln!("  {words}")?;
     }
     Ok(())
@@ -105,7 +103,7 @@ fn show_ca(found: &Explanation) -> Result<(), OutputError> {
         }
         let of = limit.name.as_deref().unwrap_or("the account");
         if let Some(until) = limit.until {
-            outln!("  {} of {of}, until {until}", limit.limit)?;
+            outln!("  {} of {of}, until {}", limit.limit, until.whole_second())?;
         }
     }
     if !found.orders.is_empty() {
@@ -113,14 +111,15 @@ fn show_ca(found: &Explanation) -> Result<(), OutputError> {
     }
     for order in &found.orders {
         let state = if order.is_open { "open" } else { "closed" };
-        outln!("  {} ({state}, placed at {})", order.url, order.placed_at)?;
+        let placed_at = order.placed_at.whole_second();
+        outln!("  {} ({state}, placed at {placed_at})", order.url)?;
     }
     if let Some(certificate) = &found.certificate {
         outln!("\nCertificate")?;
-        outln!("  {}", certificate.fingerprint)?;
-        outln!("  ends at {}", certificate.not_after)?;
+        outln!("  SHA-256 {}", certificate.fingerprint)?;
+        outln!("  ends at {}", certificate.not_after.whole_second())?;
         if let Some(at) = certificate.renew_at {
-            outln!("  renews at {at}")?;
+            outln!("  renews at {}", at.whole_second())?;
         }
     }
     Ok(())
@@ -136,11 +135,11 @@ fn show_edges(found: &Explanation) -> Result<(), OutputError> {
             (None, true) => "presents no certificate, as it should".to_owned(),
             (None, false) => "was never seen to present a certificate".to_owned(),
             (Some(_), true) => "presents this certificate".to_owned(),
-            (Some(other), false) => format!("presents another certificate, {other}"),
+            (Some(other), false) => format!("presents another certificate, SHA-256 {other}"),
         };
-        let since = edge
-            .since
-            .map_or_else(String::new, |since| format!(" since {since}"));
+        let since = edge.since.map_or_else(String::new, |since| {
+            format!(" since {}", since.whole_second())
+        });
         outln!("  {} ({}): {presents}{since}", edge.edge, edge.state)?;
     }
     outln!("\n`dps diagnose {}` checks all of it now.", found.hostname)

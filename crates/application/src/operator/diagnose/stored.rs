@@ -73,7 +73,8 @@ fn pause(subject: &Subject<'_>) -> Row {
         }
         Some(HeldBack::Until(until)) => Failure::AcmeRateLimited {
             until: Some(until),
-            detail: "the name rests after an order that led to no certificate".to_owned(),
+            detail: "orders for the name are held back after one that led to no certificate"
+                .to_owned(),
         },
     };
     subject.failed(check, &failure, Notes::default())
