@@ -27,7 +27,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Issuance>, 
 /// Pauses issuance: for everything, a tenant or a hostname.
 ///
 /// No order is placed for these domains, also not for an urgent renewal. Certificates that are
-/// served stay, and orders that the CA has already go on.
+/// served stay. Orders already placed at the CA continue.
 #[utoipa::path(post, path = "/admin/v1/issuance/pause", tag = "operator",
     operation_id = "pauseIssuance", security(("token" = [])),
     request_body(content = PauseRequest, description = "The domains."),

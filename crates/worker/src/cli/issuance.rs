@@ -26,8 +26,9 @@ pub enum Issuance {
     },
     /// Stop placing orders, for first certificates and for renewals, urgent ones included
     ///
-    /// Certificates that are served stay. Orders that the CA has already go on. The alert
-    /// `DpsPausedRenewalsExpire` fires long before a certificate ends whose renewal waits.
+    /// Certificates that are served stay. Orders already placed at the CA continue. The alert
+    /// `DpsPausedRenewalsExpire` fires when a fifth of the lifetime of a paused certificate is
+    /// left.
     Pause {
         /// The domains
         #[command(flatten)]
@@ -85,7 +86,7 @@ pub async fn run(
         Issuance::Pause { scope, why } => {
             let (scope, author) = (scope.scope()?, Author::of_command(why));
             pauses::pause(store, author.requester(), now, &scope).await?;
-            outln!("No order is placed for {} any more.", in_words(&scope))?;
+            outln!("No new orders for {}.", in_words(&scope, "every domain"))?;
             outln!(
                 "`dps issuance resume` ends the pause, `dps issuance status` shows what waits."
             )?;
@@ -95,18 +96,19 @@ pub async fn run(
             let (scope, author) = (scope.scope()?, Author::of_command(why));
             let woken = pauses::resume(store, author.requester(), now, &scope).await?;
             outln!(
-                "The pause for {} has ended; {woken} orders are due now.",
-                in_words(&scope)
+                "The pause of {} has ended. {woken} orders are due, unless another pause covers \
+                 them.",
+                in_words(&scope, "everything")
             )?;
             Ok(())
         }
     }
 }
 
-fn in_words(scope: &PauseScope) -> String {
+fn in_words(scope: &PauseScope, all: &str) -> String {
     match scope {
-        PauseScope::All => "any domain".to_owned(),
-        PauseScope::Tenant(tenant) => format!("domains of the tenant {tenant}"),
+        PauseScope::All => all.to_owned(),
+        PauseScope::Tenant(tenant) => format!("tenant {tenant}"),
         PauseScope::Domain(hostname) => hostname.to_string(),
     }
 }
