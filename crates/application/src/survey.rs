@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use dps_domain::{DomainId, Timestamp};
+use dps_domain::fleet::DomainFilter;
+use dps_domain::{DomainId, FailureCode, Status, Timestamp};
 
+use crate::operator::fleet;
 use crate::ports::CertificateStore;
 use crate::ports::store::{Served, StoreError};
 
@@ -31,7 +33,7 @@ pub struct Survey {
     pub by_share: [u64; SHARES.len() + 1],
     /// Certificates with at most a tenth of their lifetime left that wait for their customers.
     pub late_for_customers: u64,
-    /// Certificates with at most a fifth of their lifetime left whose renewal is paused.
+    /// Certificates with at most a fifth of their lifetime left, or none, whose renewal is paused.
     pub late_paused: u64,
     /// The sum of the shares in `by_share`.
     pub sum_of_shares: f64,
@@ -149,8 +151,24 @@ impl Surveyor {
         }
         let mut survey = std::mem::take(&mut self.survey);
         survey.ended_at = now;
+        survey.late_paused += ended_while_paused(store, now).await?;
         Ok(Some(survey))
     }
+}
+
+/// Domains whose certificate ended while its renewal waited for the end of a pause. No edge serves
+/// it any longer, so no page has it.
+async fn ended_while_paused(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let filter = DomainFilter {
+        status: Some(Status::Failed),
+        code: Some(FailureCode::IssuancePaused),
+        ..DomainFilter::default()
+    };
+    let counted = fleet::count(store, &filter, now, false).await?;
+    Ok(counted.states.iter().map(|count| count.domains).sum())
 }
 
 #[cfg(test)]

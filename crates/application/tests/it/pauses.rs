@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dps_application::operator::{OperatorError, pauses};
+use dps_application::survey::Surveyor;
 use dps_domain::pause::PauseScope;
 use dps_domain::phase::Next;
 use dps_domain::{EventKind, FailureCode, Hostname, Phase, Status};
@@ -108,6 +109,24 @@ async fn a_paused_renewal_is_not_ordered_even_when_it_is_urgent_and_is_in_time_a
     assert_eq!(world.ca.orders_for(HOST), 2);
     assert!(world.record().await.phase.certificate_not_after() > Some(not_after));
     assert_eq!(code(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_certificate_that_ended_while_its_renewal_was_paused_stays_counted() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let not_after = world.record().await.phase.certificate_not_after().unwrap();
+    pause(&world, &PauseScope::All).await.unwrap();
+    while world.service.now() <= not_after {
+        world.advance(6 * HOUR);
+        world.settle().await;
+    }
+    let phase = world.record().await.phase;
+    assert!(matches!(phase, Phase::Expired { .. }), "{phase:?}");
+    assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
+    let (store, now) = (&*world.service.store, world.service.now());
+    let survey = Surveyor::default().advance(store, now).await.unwrap();
+    assert_eq!(survey.unwrap().late_paused, 1);
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl CertificateMetrics {
         );
         registry.register(
             "dps_paused_renewals_late",
-            "Certificates with a fifth of their lifetime left or less whose renewal waits for the end of a pause, as of the last survey",
+            "Certificates with a fifth of their lifetime left or less, ended ones included, whose renewal waits for the end of a pause, as of the last survey",
             metrics.late_paused.clone(),
         );
         registry.register(
