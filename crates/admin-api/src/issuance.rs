@@ -74,4 +74,6 @@ pub struct PauseRequest {
 pub struct Resumed {
     /// Domains whose order waited and is due now.
     pub woken: u64,
+    /// Whether every waiting order was reached. If not, the same call again reaches the others.
+    pub is_complete: bool,
 }

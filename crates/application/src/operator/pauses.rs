@@ -31,6 +31,15 @@ pub struct IssuanceStatus {
     pub soonest_end: Option<Timestamp>,
 }
 
+/// The effect of the end of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// Domains whose order waited and is due now.
+    pub woken: u64,
+    /// Whether every waiting order was reached.
+    pub is_complete: bool,
+}
+
 /// Pauses a scope: no order is placed for its domains, not even for an urgent renewal.
 pub async fn pause(
     store: &dyn CertificateStore,
@@ -57,25 +66,32 @@ pub async fn pause(
     Ok(())
 }
 
-/// Ends the pause of a scope, and makes the orders due that wait for it. Returns their number.
-/// Those that another pause covers wait again.
+/// Ends the pause of a scope, and makes the orders due that wait for it, while `is_in_time` is
+/// true. Those that another pause covers wait again.
+///
+/// For a scope that is not paused, it makes those due that no pause covers. So a second call
+/// completes one that was cut short, and reaches steps that met the pause and ended after it.
 pub async fn resume(
     store: &dyn CertificateStore,
     by: Requester<'_>,
     now: Timestamp,
     scope: &PauseScope,
-) -> Result<u64, OperatorError> {
+    is_in_time: &(dyn Fn() -> bool + Sync),
+) -> Result<Resumed, OperatorError> {
     let (kind, of) = (ActionKind::IssuanceResume, scope.kind());
     let action = OperatorAction::new(by, now, kind, of, scope.subject());
-    if !store.pause_delete(scope, &action).await? {
-        return Err(OperatorError::NotPaused(scope.clone()));
+    let was_paused = store.pause_delete(scope, &action).await?;
+    let mut others = Vec::new();
+    if was_paused {
+        tracing::warn!(
+            scope = of.as_str(),
+            subject = scope.subject(),
+            by = by.who,
+            "issuance.resumed"
+        );
+    } else {
+        others = in_force(store).await?;
     }
-    tracing::warn!(
-        scope = of.as_str(),
-        subject = scope.subject(),
-        by = by.who,
-        "issuance.resumed"
-    );
     let filter = filter(scope);
     let mut request = ListRequest {
         filter: &filter,
@@ -85,13 +101,37 @@ pub async fn resume(
     let mut woken = 0;
     loop {
         let page = store.fleet_list(&request, MAX_PAGE).await?;
-        for listed in &page.domains {
-            woken += u64::from(wake(store, (by.who, now), &listed.record, scope).await?);
+        for record in page.domains.iter().map(|listed| &listed.record) {
+            if !is_in_time() {
+                let is_complete = false;
+                return Ok(Resumed { woken, is_complete });
+            }
+            if !others.iter().any(|other| other.covers(record)) {
+                woken += u64::from(wake(store, (by.who, now), record, scope).await?);
+            }
         }
         if page.next.is_none() {
-            return Ok(woken);
+            break;
         }
         request.after = page.next;
+    }
+    if !was_paused && woken == 0 {
+        return Err(OperatorError::NotPaused(scope.clone()));
+    }
+    let is_complete = true;
+    Ok(Resumed { woken, is_complete })
+}
+
+/// The scopes of all pauses in force.
+async fn in_force(store: &dyn CertificateStore) -> Result<Vec<PauseScope>, StoreError> {
+    let mut scopes: Vec<PauseScope> = Vec::new();
+    loop {
+        let page = store.pauses(scopes.last(), MAX_PAUSES).await?;
+        // Rows that cannot be read are left out of a page.
+        if page.is_empty() {
+            return Ok(scopes);
+        }
+        scopes.extend(page.into_iter().map(|pause| pause.scope));
     }
 }
 
@@ -195,7 +235,8 @@ async fn wake(
     let mut record = record.clone();
     for _ in 0..TRIES {
         let is_waiting = matches!(record.last_failure, Some(Failure::IssuancePaused {}));
-        if !is_waiting || !scope.covers(&record) {
+        let is_later = record.next_attempt_at.is_some_and(|at| at > now);
+        if !is_waiting || !is_later || !scope.covers(&record) {
             return Ok(false);
         }
         if store.domain_update(pause_ended(&record, now, who)).await? {

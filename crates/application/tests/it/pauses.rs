@@ -19,9 +19,10 @@ async fn pause(world: &World, scope: &PauseScope) -> Result<(), OperatorError> {
 
 async fn resume(world: &World, scope: &PauseScope) -> u64 {
     let (store, now) = (&*world.service.store, world.service.now());
-    pauses::resume(store, "ada".into(), now, scope)
-        .await
-        .unwrap()
+    let done = pauses::resume(store, "ada".into(), now, scope, &|| true).await;
+    let done = done.unwrap();
+    assert!(done.is_complete);
+    done.woken
 }
 
 async fn code(world: &World) -> Option<FailureCode> {
@@ -112,6 +113,36 @@ async fn a_paused_renewal_is_not_ordered_even_when_it_is_urgent_and_is_in_time_a
 }
 
 #[tokio::test]
+async fn a_second_end_of_a_pause_completes_one_that_was_cut_short() {
+    let world = World::with_due_domain().await;
+    let domain = PauseScope::Domain(Hostname::parse(HOST).unwrap());
+    let (store, now) = (&*world.service.store, world.service.now());
+    let end = async |scope: &PauseScope, is_in_time: bool| {
+        pauses::resume(store, "ada".into(), now, scope, &|| is_in_time).await
+    };
+    pause(&world, &PauseScope::All).await.unwrap();
+    world.settle().await;
+    let cut_short = end(&PauseScope::All, false).await.unwrap();
+    assert_eq!((cut_short.woken, cut_short.is_complete), (0, false));
+    world.settle().await;
+    assert_eq!(world.ca.orders(), 0);
+
+    // Another pause covers the order.
+    pause(&world, &domain).await.unwrap();
+    let refused = end(&PauseScope::All, true).await;
+    assert!(matches!(refused, Err(OperatorError::NotPaused(_))));
+    let cut_short = end(&domain, false).await.unwrap();
+    assert_eq!((cut_short.woken, cut_short.is_complete), (0, false));
+
+    let completed = end(&PauseScope::All, true).await.unwrap();
+    assert_eq!((completed.woken, completed.is_complete), (1, true));
+    let refused = end(&PauseScope::All, true).await;
+    assert!(matches!(refused, Err(OperatorError::NotPaused(_))));
+    world.settle().await;
+    assert_eq!(world.ca.orders(), 1);
+}
+
+#[tokio::test]
 async fn a_certificate_that_ended_while_its_renewal_was_paused_stays_counted() {
     let world = World::with_due_domain().await;
     world.settle().await;
@@ -139,7 +170,7 @@ async fn a_pause_of_nobody_and_the_end_of_none_are_refused() {
     let refused = pause(&world, &missing).await;
     assert!(matches!(refused, Err(OperatorError::Unknown(_))));
     let (store, now) = (&*world.service.store, world.service.now());
-    let refused = pauses::resume(store, "ada".into(), now, &PauseScope::All).await;
+    let refused = pauses::resume(store, "ada".into(), now, &PauseScope::All, &|| true).await;
     assert!(matches!(refused, Err(OperatorError::NotPaused(_))));
     assert_eq!(store.actions(None, 10).await.unwrap(), []);
 }

@@ -1,6 +1,7 @@
 //! The pauses of issuance.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -15,6 +16,9 @@ use super::auth::Caller;
 use super::params::{JsonBody, PathHost, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::issuance;
+
+/// Longest time in which a call makes waiting orders due; the answer is due soon after.
+const WAKE_TIME: Duration = Duration::from_secs(15);
 
 /// Shows the pauses of issuance, and what waits for their end.
 #[utoipa::path(get, path = "/admin/v1/issuance", tag = "viewer", operation_id = "showIssuance",
@@ -42,7 +46,8 @@ pub(super) async fn pause(
 
 /// Ends a pause of issuance.
 ///
-/// Orders that wait for it are due now. Those that another pause covers wait again.
+/// Orders that wait for it are due now. Those that another pause covers wait again. A call for a
+/// scope that is not paused reaches orders that still wait, as after a call that was not complete.
 #[utoipa::path(post, path = "/admin/v1/issuance/resume", tag = "operator",
     operation_id = "resumeIssuance", security(("token" = [])),
     request_body(content = PauseRequest, description = "The domains, as the pause names them."),
@@ -117,8 +122,13 @@ async fn end(
 ) -> Result<Json<Resumed>, Refusal> {
     let (who, reason) = (caller.in_history(), checked_reason(reason)?);
     let by = caller.requester(&who, reason);
-    let woken = pauses::resume(app.store.as_ref(), by, app.now(), scope).await?;
-    Ok(Json(Resumed { woken }))
+    let now = app.now();
+    let is_in_time = || app.now().since(now) < WAKE_TIME;
+    let done = pauses::resume(app.store.as_ref(), by, now, scope, &is_in_time).await?;
+    Ok(Json(Resumed {
+        woken: done.woken,
+        is_complete: done.is_complete,
+    }))
 }
 
 fn scope(request: &PauseRequest) -> Result<PauseScope, Refusal> {

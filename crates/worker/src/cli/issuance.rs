@@ -94,7 +94,8 @@ pub async fn run(
         }
         Issuance::Resume { scope, why } => {
             let (scope, author) = (scope.scope()?, Author::of_command(why));
-            let woken = pauses::resume(store, author.requester(), now, &scope).await?;
+            let done = pauses::resume(store, author.requester(), now, &scope, &|| true).await?;
+            let woken = done.woken;
             outln!(
                 "The pause of {} has ended. {woken} orders are due, unless another pause covers \
                  them.",
