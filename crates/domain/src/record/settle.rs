@@ -54,6 +54,18 @@ pub fn settle(
     }
 }
 
+/// Notes that DNS points at the platform as before.
+fn confirm(mut record: DomainRecord, until: Timestamp) -> Result<DomainRecord, IllegalTransition> {
+    record.phase = record.phase.apply(Event::DnsConfirmed)?;
+    record.attempt = 0;
+    record.next_attempt_at = Some(until);
+    // DNS says nothing about a name that the Cabinet wants in this one's place.
+    record
+        .last_failure
+        .take_if(|failure| !failure.refuses_name_or_target());
+    Ok(record)
+}
+
 fn settle_phase(
     before: &DomainRecord,
     outcome: Outcome,
@@ -125,13 +137,7 @@ fn settle_phase(
             (kind, detail, None)
         }
         Outcome::Confirmed { until } => {
-            record.phase = record.phase.apply(Event::DnsConfirmed)?;
-            record.attempt = 0;
-            record.next_attempt_at = Some(until);
-            // DNS says nothing about a name that the Cabinet wants in this one's place.
-            record
-                .last_failure
-                .take_if(|failure| !failure.refuses_name_or_target());
+            record = confirm(record, until)?;
             (EventKind::DnsConfirmed, json!({}), None)
         }
         Outcome::Waiting { until, kind } => {
