@@ -62,7 +62,12 @@ fn pause(subject: &Subject<'_>) -> Row {
     let failure = match gate.holds_back(subject.service.now()) {
         None => match &subject.record.last_failure {
             Some(failure @ Failure::IssuancePaused {}) => failure.clone(),
-            _ => return Row::ok(check, "Orders for the name are not paused."),
+            _ => {
+                return Row::ok(
+                    check,
+                    "No order of the name has met a pause; `dps issuance status` lists them.",
+                );
+            }
         },
         Some(HeldBack::PausedByCa) => {
             let said = last(subject, FailureCode::AcmePaused).cloned();
