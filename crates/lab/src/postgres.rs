@@ -65,7 +65,7 @@ pub struct Postgres {
     port: u16,
     binaries: PathBuf,
     databases: AtomicU32,
-    _directory: ClusterDirectory,
+    directory: ClusterDirectory,
 }
 
 /// The cluster of this process, started on first use.
@@ -104,9 +104,23 @@ impl Postgres {
         Self::start_with(&DURABLE).await
     }
 
-    async fn start_with(settings: &[&str]) -> Result<Self, LabError> {
-        let binaries = find_binaries()?;
+    /// As [`Self::start`], with a server that also listens on a Unix-domain socket. Clients in
+    /// other network namespaces reach it there.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with_socket() -> Result<Self, LabError> {
         let directory = ClusterDirectory::create(USER)?;
+        let setting = format!("unix_socket_directories={}", directory.path().display());
+        Self::start_in(directory, &[&setting]).await
+    }
+
+    async fn start_with(settings: &[&str]) -> Result<Self, LabError> {
+        Self::start_in(ClusterDirectory::create(USER)?, settings).await
+    }
+
+    async fn start_in(directory: ClusterDirectory, settings: &[&str]) -> Result<Self, LabError> {
+        let binaries = find_binaries()?;
         init_cluster(&binaries, &directory).await?;
         let mut tries = PORT_TRIES;
         loop {
@@ -120,7 +134,7 @@ impl Postgres {
                         port,
                         binaries,
                         databases,
-                        _directory: directory,
+                        directory,
                     });
                 }
                 Err(LabError::Exited { log_tail, .. })
@@ -180,6 +194,13 @@ impl Postgres {
     /// The URL of a database in this cluster. Any password is accepted.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// A database of a server with a socket, as a connection string in the `Npgsql` form.
+    pub fn npgsql_by_socket(&self, database: &str) -> String {
+        let directory = self.directory.path().display();
+        let port = self.port;
+        format!("Host={directory};Port={port};Database={database};Username={USER}")
     }
 
     /// Where the server listens.

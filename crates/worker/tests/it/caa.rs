@@ -4,7 +4,7 @@
 use dps_lab::dns::Fault;
 use serde_json::json;
 
-use crate::world::{EDGE, Options, TARGET, World, dps};
+use crate::world::{Database, EDGE, Options, TARGET, World, dps, on_both};
 
 const HOST: &str = "shop.bakery.test";
 const CA: &str = "ca.test";
@@ -52,9 +52,13 @@ const CASES: [Case; 4] = [
     },
 ];
 
-async fn world() -> World {
+async fn world(database: Database) -> World {
     let settings = json!({ "LetsEncrypt": { "CaaIdentities": [CA] } });
-    World::start(Options::quick().with(&settings)).await
+    let options = Options {
+        database,
+        ..Options::quick()
+    };
+    World::start(options.with(&settings)).await
 }
 
 fn point_at_us(world: &World, host: &str) {
@@ -67,51 +71,57 @@ fn point_at_us(world: &World, host: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_forbid_an_order_are_reported_and_nothing_is_ordered_until_they_allow_it() {
-    let world = world().await;
-    let mut ids = vec![];
-    for case in &CASES {
-        point_at_us(&world, case.host);
-        world.zone.set_caa(case.owner, case.records);
-        ids.push(world.customer.add(case.host).await);
-    }
-    for (case, id) in CASES.iter().zip(&ids) {
-        let reported = world.wait_for_code(id, "CAA_FORBIDS").await;
-        assert_eq!(reported["status"], "Issuing", "{reported}");
-        let sentence = reported["lastErrorMessage"].as_str().unwrap();
-        for part in case.says {
-            assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+    on_both(async |database| {
+        let world = world(database).await;
+        let mut ids = vec![];
+        for case in &CASES {
+            point_at_us(&world, case.host);
+            world.zone.set_caa(case.owner, case.records);
+            ids.push(world.customer.add(case.host).await);
         }
-        assert_eq!(world.pebble.orders_for(case.host), 0, "{}", case.host);
-        world.zone.set_caa(case.owner, &[(0, "issue", CA)]);
-    }
-    for (case, id) in CASES.iter().zip(&ids) {
-        let active = world.wait_for_status(id, "Active").await;
-        assert!(active["lastErrorCode"].is_null(), "{active}");
-        world.visit(case.host).await;
-    }
+        for (case, id) in CASES.iter().zip(&ids) {
+            let reported = world.wait_for_code(id, "CAA_FORBIDS").await;
+            assert_eq!(reported["status"], "Issuing", "{reported}");
+            let sentence = reported["lastErrorMessage"].as_str().unwrap();
+            for part in case.says {
+                assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+            }
+            assert_eq!(world.pebble.orders_for(case.host), 0, "{}", case.host);
+            world.zone.set_caa(case.owner, &[(0, "issue", CA)]);
+        }
+        for (case, id) in CASES.iter().zip(&ids) {
+            let active = world.wait_for_status(id, "Active").await;
+            assert!(active["lastErrorCode"].is_null(), "{active}");
+            world.visit(case.host).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_look_up_in_the_customers_zone_keeps_the_order_back() {
-    let world = world().await;
-    let host = "www.broken.test";
-    world.point_at_us(host);
-    world.zone.set_fault("broken.test", Fault::ServFail);
-    let id = world.customer.add(host).await;
-    let reported = world.wait_for_code(&id, "CAA_LOOKUP_FAILED").await;
-    let sentence = reported["lastErrorMessage"].as_str().unwrap();
-    assert!(
-        sentence.contains("broken.test: server failure"),
-        "{sentence}"
-    );
-    assert_eq!(world.pebble.orders_for(host), 0);
-    world.zone.clear_fault("broken.test");
-    world.wait_for_status(&id, "Active").await;
+    on_both(async |database| {
+        let world = world(database).await;
+        let host = "www.broken.test";
+        world.point_at_us(host);
+        world.zone.set_fault("broken.test", Fault::ServFail);
+        let id = world.customer.add(host).await;
+        let reported = world.wait_for_code(&id, "CAA_LOOKUP_FAILED").await;
+        let sentence = reported["lastErrorMessage"].as_str().unwrap();
+        assert!(
+            sentence.contains("broken.test: server failure"),
+            "{sentence}"
+        );
+        assert_eq!(world.pebble.orders_for(host), 0);
+        world.zone.clear_fault("broken.test");
+        world.wait_for_status(&id, "Active").await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_of_our_own_target_are_never_the_customers_fault() {
-    let world = world().await;
+    let world = world(Database::Sqlite).await;
     world.zone.set_caa(TARGET, &[(0, "issue", "other.test")]);
     let id = world.add(HOST).await;
     let reported = world.wait_for_code(&id, "INTERNAL").await;
@@ -124,7 +134,7 @@ async fn records_of_our_own_target_are_never_the_customers_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewal_that_is_forbidden_leaves_the_certificate_and_continues_when_it_is_allowed() {
-    let world = world().await;
+    let world = world(Database::Sqlite).await;
     let id = world.add(HOST).await;
     let first = world.wait_for_status(&id, "Active").await;
     let before = world.visit(HOST).await;

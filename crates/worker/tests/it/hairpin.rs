@@ -5,16 +5,18 @@ use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::{Command, Output};
 
+use dps_lab::postgres::Postgres;
 use dps_lab::proxy::TcpProxy;
 use serde_json::json;
 
-use crate::world::{Options, TARGET, World};
+use crate::world::{Database, Options, TARGET, World};
 
 /// The public address of the edge.
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 /// The namespace of the service.
 const SERVICE: &str = "/run/netns/service";
-/// Set in the process that runs inside the namespaces.
+/// Set in the process that runs inside the namespaces: the connection string of PostgreSQL, or
+/// nothing for SQLite.
 const INSIDE: &str = "DPS_TEST_NAMESPACES";
 
 /// All parts but the service are in the outer namespace, on loopback. The service reaches them over
@@ -40,18 +42,18 @@ const NETWORK: &str = "
     exec \"$@\"
 ";
 
-fn unshare(arguments: &[&str]) -> Output {
+fn unshare(arguments: &[&str], database: &str) -> Output {
     Command::new("unshare")
         .args(["--map-root-user", "--net", "--mount"])
         .args(arguments)
-        .env(INSIDE, "1")
+        .env(INSIDE, database)
         .output()
         .unwrap()
 }
 
-#[test]
-fn a_service_that_its_router_keeps_from_its_own_edge_leaves_the_word_to_the_ca() {
-    let possible = unshare(&["true"]);
+#[tokio::test]
+async fn a_service_that_its_router_keeps_from_its_own_edge_leaves_the_word_to_the_ca() {
+    let possible = unshare(&["true"], "");
     if !possible.status.success() {
         let why = String::from_utf8_lossy(&possible.stderr);
         // Not by a macro, whose text is shown only if the test fails.
@@ -62,16 +64,20 @@ fn a_service_that_its_router_keeps_from_its_own_edge_leaves_the_word_to_the_ca()
         .unwrap();
         return;
     }
+    // No server can be started inside: its user does not exist there.
+    let postgres = Postgres::start_with_socket().await.unwrap();
     let this = std::env::current_exe().unwrap();
     let inside = ["--exact", "hairpin::inside", "--ignored", "--nocapture"];
     let shell = ["sh", "-e", "-c", NETWORK, "sh", this.to_str().unwrap()];
-    let output = unshare(&[shell.as_slice(), &inside].concat());
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    for database in ["", &postgres.npgsql_by_socket("postgres")] {
+        let output = unshare(&[shell.as_slice(), &inside].concat(), database);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{database}: {said}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }
 
 /// Whether a program of this namespace reaches the edge at its public address.
@@ -100,15 +106,20 @@ fn ip(arguments: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a helper that another test starts in namespaces of its own"]
 async fn inside() {
-    if std::env::var_os(INSIDE).is_none() {
+    let Ok(connection_string) = std::env::var(INSIDE) else {
         return;
-    }
+    };
+    let database = match connection_string.as_str() {
+        "" => Database::Sqlite,
+        postgres => Database::Postgres(postgres.to_owned()),
+    };
     // Nothing is bound to loopback in the service's namespace.
     let settings = json!({
         "Http": { "Listen": "192.0.2.2:9401" },
         "Workers": { "DomainVerification": { "EdgeAddresses": [PUBLIC] } },
     });
     let world = World::start(Options {
+        database,
         service_namespace: Some(SERVICE),
         ..Options::quick().with(&settings)
     })

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::world::{EDGE, Options, STRANGER, TARGET, UNANSWERING, World};
+use crate::world::{Database, EDGE, Options, STRANGER, TARGET, UNANSWERING, World, on_both};
 
 /// An address at which no server listens.
 const CLOSED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
 /// A world in which only the CA asks the first resolver, and only the service the second.
-async fn split_world() -> World {
+async fn split_world(database: Database) -> World {
     World::start(Options {
+        database,
         split_dns: true,
         prepare: Some(Box::new(|home, _| leave_first_resolver_to_the_ca(home))),
         ..Options::quick()
@@ -38,7 +39,7 @@ fn change_settings(home: &Path, change: impl FnOnce(&mut Value)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_cannot_reach_its_own_edges_leaves_the_word_to_the_ca() {
-    let world = split_world().await;
+    let world = split_world(Database::Sqlite).await;
     world.second_zone.set_a(TARGET, &[CLOSED, UNANSWERING]);
     let host = "shop.hairpin.test";
     let id = world.add(host).await;
@@ -63,7 +64,7 @@ async fn a_service_that_cannot_reach_its_own_edges_leaves_the_word_to_the_ca() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_haproxy_that_is_down_is_no_place_of_the_service() {
-    let mut world = split_world().await;
+    let mut world = split_world(Database::Sqlite).await;
     world.second_zone.set_a(TARGET, &[CLOSED]);
     world.haproxy.kill().unwrap();
     let host = "shop.down.test";
@@ -75,29 +76,32 @@ async fn a_haproxy_that_is_down_is_no_place_of_the_service() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_only_the_ca_cannot_reach_counts_against_its_domain_from_the_second_time_on() {
-    let world = split_world().await;
-    let host = "shop.horizon.test";
-    world.point_at_us(host);
-    world.zone.clear(host);
-    world.zone.set_a(host, &[STRANGER]);
-    let id = world.customer.add(host).await;
-    let domain = world.wait_for_code(&id, "ACME_VALIDATION_FAILED").await;
-    assert_eq!(domain["errorDetails"]["reachedByUs"], true, "{domain}");
-    let sentence = domain["lastErrorMessage"].as_str().unwrap();
-    assert!(
-        sentence.starts_with("We reach shop.horizon.test"),
-        "{sentence}"
-    );
-    assert_eq!(world.pebble.orders_for(host), 2, "then the name pauses");
-    let log = world.log();
-    assert_eq!(log.count(host, "validation.doubted"), 1);
-    assert_eq!(log.count(host, "acme_validation_failed"), 1);
+    on_both(async |database| {
+        let world = split_world(database).await;
+        let host = "shop.horizon.test";
+        world.point_at_us(host);
+        world.zone.clear(host);
+        world.zone.set_a(host, &[STRANGER]);
+        let id = world.customer.add(host).await;
+        let domain = world.wait_for_code(&id, "ACME_VALIDATION_FAILED").await;
+        assert_eq!(domain["errorDetails"]["reachedByUs"], true, "{domain}");
+        let sentence = domain["lastErrorMessage"].as_str().unwrap();
+        assert!(
+            sentence.starts_with("We reach shop.horizon.test"),
+            "{sentence}"
+        );
+        assert_eq!(world.pebble.orders_for(host), 2, "then the name pauses");
+        let log = world.log();
+        assert_eq!(log.count(host, "validation.doubted"), 1);
+        assert_eq!(log.count(host, "acme_validation_failed"), 1);
 
-    // Another name is not paused, and its DNS is right for both.
-    let other = "other.horizon.test";
-    world.zone.set_a(TARGET, &[EDGE]);
-    let id = world.add(other).await;
-    world.wait_for_status(&id, "Active").await;
+        // Another name is not paused, and its DNS is right for both.
+        let other = "other.horizon.test";
+        world.zone.set_a(TARGET, &[EDGE]);
+        let id = world.add(other).await;
+        world.wait_for_status(&id, "Active").await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use dps_lab::dns::Fault;
 use serde_json::{Value, json};
 
-use crate::world::{EDGE, Options, STRANGER, TARGET, UNANSWERING, World};
+use crate::world::{EDGE, Options, STRANGER, TARGET, UNANSWERING, World, on_both};
 
 /// A customer's mistake.
 struct Mistake {
@@ -123,35 +123,39 @@ fn everywhere(world: &World, change: impl Fn(&dps_lab::dns::Zone)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mistake_is_reported_with_its_remedy_and_the_corrected_domain_becomes_active() {
-    let world = World::start(Options {
-        split_dns: true,
-        ..Options::quick()
+    on_both(async |database| {
+        let world = World::start(Options {
+            database,
+            split_dns: true,
+            ..Options::quick()
+        })
+        .await;
+        let mut ids = Vec::new();
+        for mistake in &MISTAKES {
+            (mistake.make)(&world, mistake.host);
+            ids.push(world.customer.add(mistake.host).await);
+        }
+        for (mistake, id) in MISTAKES.iter().zip(&ids) {
+            let domain = world.wait_for_code(id, mistake.code).await;
+            assert_eq!(domain["status"], mistake.status, "{domain}");
+            assert_eq!(domain["errorDetails"]["code"], mistake.code, "{domain}");
+            assert!(domain["nextAttemptAt"].is_string(), "{domain}");
+            let sentence = domain["lastErrorMessage"].as_str().unwrap();
+            for part in mistake.says {
+                assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+            }
+        }
+        for mistake in &MISTAKES {
+            assert_eq!(world.pebble.orders_for(mistake.host), 0, "{}", mistake.host);
+            mend(&world, mistake.host);
+        }
+        for (mistake, id) in MISTAKES.iter().zip(&ids) {
+            let active = world.wait_for_status(id, "Active").await;
+            assert_no_complaint(&active);
+            world.visit(mistake.host).await;
+        }
     })
     .await;
-    let mut ids = Vec::new();
-    for mistake in &MISTAKES {
-        (mistake.make)(&world, mistake.host);
-        ids.push(world.customer.add(mistake.host).await);
-    }
-    for (mistake, id) in MISTAKES.iter().zip(&ids) {
-        let domain = world.wait_for_code(id, mistake.code).await;
-        assert_eq!(domain["status"], mistake.status, "{domain}");
-        assert_eq!(domain["errorDetails"]["code"], mistake.code, "{domain}");
-        assert!(domain["nextAttemptAt"].is_string(), "{domain}");
-        let sentence = domain["lastErrorMessage"].as_str().unwrap();
-        for part in mistake.says {
-            assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
-        }
-    }
-    for mistake in &MISTAKES {
-        assert_eq!(world.pebble.orders_for(mistake.host), 0, "{}", mistake.host);
-        mend(&world, mistake.host);
-    }
-    for (mistake, id) in MISTAKES.iter().zip(&ids) {
-        let active = world.wait_for_status(id, "Active").await;
-        assert_no_complaint(&active);
-        world.visit(mistake.host).await;
-    }
 }
 
 /// Names below a zone get the CNAME, apex names the address.

@@ -7,7 +7,7 @@ use dps_lab::postgres::Postgres;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
-use crate::world::{Database, EDGE, Options, World, dps, npgsql, npgsql_database};
+use crate::world::{Database, EDGE, Options, World, dps, npgsql, on_both};
 
 const OWNER: &str = "owner";
 const ANOTHER: &str = "another";
@@ -44,15 +44,10 @@ async fn checked_again(world: &World, id: &str) {
     }
 }
 
-async fn on_both(story: impl AsyncFn(World)) {
-    story(world(Database::Sqlite).await).await;
-    let postgres = Database::Postgres(npgsql_database().await);
-    story(world(postgres).await).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cname_left_behind_lets_no_other_tenant_in_and_its_own_back_at_once() {
-    on_both(async |world| {
+    on_both(async |database| {
+        let world = world(database).await;
         let host = "shop.victim.test";
         let id = world.customer.add_for(OWNER, host).await;
         point_at_target_of(&world, &id, host).await;
@@ -81,7 +76,8 @@ async fn a_cname_left_behind_lets_no_other_tenant_in_and_its_own_back_at_once() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_squatter_loses_to_the_owner_who_points_the_name_at_the_own_target() {
-    on_both(async |world| {
+    on_both(async |database| {
+        let world = world(database).await;
         let host = "www.bigcustomer.test";
         let squatter = world.customer.add_for(ANOTHER, host).await;
         world.zone.set_a(host, &[EDGE]);
@@ -115,7 +111,8 @@ async fn a_squatter_loses_to_the_owner_who_points_the_name_at_the_own_target() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_apex_that_is_sold_goes_to_the_tenant_of_its_buyer() {
-    on_both(async |world| {
+    on_both(async |database| {
+        let world = world(database).await;
         let host = "sold.test";
         let seller = world.customer.add_for(ANOTHER, host).await;
         world.zone.set_a(host, &[EDGE]);

@@ -4,7 +4,7 @@ use dps_lab::dns::Zone;
 use dps_lab::wait;
 use serde_json::json;
 
-use crate::world::{Database, EDGE, Options, TIMEOUT, World, dps, npgsql_database};
+use crate::world::{Database, EDGE, Options, TIMEOUT, World, dps, on_both};
 
 /// The serial of the certificate that visitors of a name get, as Pebble writes it.
 async fn serial_of(world: &World, host: &str) -> String {
@@ -85,8 +85,7 @@ async fn a_domain_ends(database: Database, revokes: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ca_revokes_the_certificates_of_domains_that_ended_if_the_operator_wants_it() {
-    a_domain_ends(Database::Sqlite, true).await;
-    a_domain_ends(Database::Postgres(npgsql_database().await), true).await;
+    on_both(async |database| a_domain_ends(database, true).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_lab::dns::Fault;
 use serde_json::{Value, json};
 
-use crate::world::{CaResolver, EDGE, NAME_SERVER, Options, STRANGER, TARGET, World, dps};
+use crate::world::{CaResolver, EDGE, NAME_SERVER, Options, STRANGER, TARGET, World, dps, on_both};
 
 const HOST: &str = "shop.bakery.test";
 const ZONE: &str = "bakery.test";
@@ -37,23 +37,30 @@ fn newest(world: &World, kind: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repaired_name_is_active_within_seconds_while_resolvers_still_deny_it_for_an_hour() {
-    let world = world(Options::quick()).await;
-    let id = world.customer.add(HOST).await;
-    world.wait_for_code(&id, "DNS_NXDOMAIN").await;
-    world.source.set_cname(HOST, TARGET).unwrap();
-    let bound = Duration::from_secs(10);
-    let active = |domain: &Value| domain["status"] == "Active";
-    world.wait_longer_for(&id, bound, "Active", active).await;
-    world.visit(HOST).await;
-    let ready = newest(&world, "dns.ready");
-    let detail = &ready["detail"];
-    assert_eq!(detail["question"], format!("{HOST} A, AAAA"));
-    assert_eq!(detail["answers"][0]["answer"], "does not exist");
-    assert_eq!(detail["answers"][0]["ttl"], 3600);
-    assert_eq!(detail["zone"], ZONE);
-    assert_eq!(detail["nameServers"][0], NAME_SERVER);
-    assert_eq!(detail["authoritative"][0]["chain"][0], TARGET);
-    assert!(detail["dnsTime"]["budgetMs"].is_u64(), "{ready:#}");
+    on_both(async |database| {
+        let world = world(Options {
+            database,
+            ..Options::quick()
+        })
+        .await;
+        let id = world.customer.add(HOST).await;
+        world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+        world.source.set_cname(HOST, TARGET).unwrap();
+        let bound = Duration::from_secs(10);
+        let active = |domain: &Value| domain["status"] == "Active";
+        world.wait_longer_for(&id, bound, "Active", active).await;
+        world.visit(HOST).await;
+        let ready = newest(&world, "dns.ready");
+        let detail = &ready["detail"];
+        assert_eq!(detail["question"], format!("{HOST} A, AAAA"));
+        assert_eq!(detail["answers"][0]["answer"], "does not exist");
+        assert_eq!(detail["answers"][0]["ttl"], 3600);
+        assert_eq!(detail["zone"], ZONE);
+        assert_eq!(detail["nameServers"][0], NAME_SERVER);
+        assert_eq!(detail["authoritative"][0]["chain"][0], TARGET);
+        assert!(detail["dnsTime"]["budgetMs"].is_u64(), "{ready:#}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,15 +119,22 @@ async fn the_dns_provider_is_recognised_and_its_instructions_are_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proof_is_seen_within_seconds_while_resolvers_still_deny_it_for_an_hour() {
-    let settings = json!({ "Workers": { "DomainVerification": { "RequireProof": "Always" } } });
-    let world = world(Options::quick().with(&settings)).await;
-    for zone in [&world.zone, &world.second_zone, &world.source] {
-        zone.set_cname(HOST, TARGET).unwrap();
-    }
-    let id = world.customer.add(HOST).await;
-    let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
-    let field = |name: &str| asked["ownershipVerification"][name].as_str().unwrap();
-    world.source.set_txt(field("name"), &[field("value")]);
-    world.wait_for_status(&id, "Active").await;
-    world.visit(HOST).await;
+    on_both(async |database| {
+        let settings = json!({ "Workers": { "DomainVerification": { "RequireProof": "Always" } } });
+        let options = Options {
+            database,
+            ..Options::quick()
+        };
+        let world = world(options.with(&settings)).await;
+        for zone in [&world.zone, &world.second_zone, &world.source] {
+            zone.set_cname(HOST, TARGET).unwrap();
+        }
+        let id = world.customer.add(HOST).await;
+        let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+        let field = |name: &str| asked["ownershipVerification"][name].as_str().unwrap();
+        world.source.set_txt(field("name"), &[field("value")]);
+        world.wait_for_status(&id, "Active").await;
+        world.visit(HOST).await;
+    })
+    .await;
 }

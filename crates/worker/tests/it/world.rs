@@ -619,6 +619,12 @@ impl Addresses {
     }
 }
 
+/// Runs the story in a world of each database, one after the other.
+pub(crate) async fn on_both(story: impl AsyncFn(Database)) {
+    story(Database::Sqlite).await;
+    story(Database::Postgres(npgsql_database().await)).await;
+}
+
 /// A new database in the PostgreSQL that all tests share, as an `Npgsql` connection string.
 pub(crate) async fn npgsql_database() -> String {
     let url = postgres::fresh_database().await.unwrap();
