@@ -32,7 +32,7 @@ pub struct Explanation {
     /// The phase, which is finer than the status.
     #[schema(value_type = String)]
     pub phase: &'static str,
-    /// Where it stands, in one sentence for the operator.
+    /// Where it stands, in a few sentences for the operator.
     pub summary: String,
     /// Who must act: `customer`, `operator`, `ca`, or `nobody` if it goes on by itself.
     #[schema(value_type = String, example = "customer")]
@@ -43,7 +43,7 @@ pub struct Explanation {
     pub code: Option<FailureCode>,
     /// The sentence about it that the customer reads; absent without a failure.
     pub message: Option<String>,
-    /// The operator's remedy; absent without a failure.
+    /// The operator's remedy; absent if there is nothing to mend.
     pub remedy: Option<String>,
     /// The next step of the service.
     pub next: NextStep,

@@ -3,11 +3,14 @@
 
 mod evidence;
 
+use std::iter;
+
 use serde::Serialize;
 
 pub use self::evidence::{Answer, Evidence, SeenAt, evidence};
 use crate::decide::{Action, next_action};
 use crate::order_gate::HeldBack;
+use crate::pause::Pause;
 use crate::phase::{DnsState, Next, Phase};
 use crate::record::DomainRecord;
 use crate::record::report::queued_turn;
@@ -39,12 +42,15 @@ impl Responsible {
     }
 }
 
-/// Returns who must act for a domain to go on.
-pub fn responsible(record: &DomainRecord, now: Timestamp) -> Responsible {
-    if record.order_gate.holds_back(now) == Some(HeldBack::PausedByCa) {
+/// Returns who must act for a domain to go on. The pauses are those that cover it.
+pub fn responsible(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> Responsible {
+    let is_paused_by_ca = record.order_gate.holds_back(now) == Some(HeldBack::PausedByCa);
+    if is_paused_by_ca || awaits_resumption(record, pauses, now) {
         return Responsible::Operator;
     }
     match &record.last_failure {
+        // The pause has ended, so the order is tried again.
+        Some(Failure::IssuancePaused {}) if pauses.is_empty() => Responsible::Nobody,
         Some(failure) => match failure.actor() {
             Actor::Customer => Responsible::Customer,
             Actor::Operator => Responsible::Operator,
@@ -58,6 +64,22 @@ pub fn responsible(record: &DomainRecord, now: Timestamp) -> Responsible {
         // A retry has to be requested.
         None if record.phase == Phase::Failed => Responsible::Operator,
         None => Responsible::Nobody,
+    }
+}
+
+/// Whether a pause holds back the next step of a domain.
+fn awaits_resumption(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> bool {
+    !pauses.is_empty() && next_step(record, now).action == Action::PlaceOrder
+}
+
+/// Returns the operator's remedy; `None` if nothing is to be done.
+pub fn remedy(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> Option<String> {
+    if awaits_resumption(record, pauses, now) {
+        return Some(Failure::IssuancePaused {}.remedy());
+    }
+    match &record.last_failure {
+        Some(Failure::IssuancePaused {}) if pauses.is_empty() => None,
+        failure => failure.as_ref().map(Failure::remedy),
     }
 }
 
@@ -80,11 +102,14 @@ pub fn next_step(record: &DomainRecord, now: Timestamp) -> NextStep {
     }
 }
 
-/// The step in words.
-pub const fn step_in_words(action: &Action) -> &'static str {
+/// The step in words. The pauses are those that cover its domain.
+pub const fn step_in_words(action: &Action, pauses: &[Pause]) -> &'static str {
     match action {
         Action::CheckDns => "check where the name points",
         Action::ProbeHttp => "fetch a token from every address of the name, on port 80",
+        Action::PlaceOrder if !pauses.is_empty() => {
+            "place an order at the CA, unless issuance is still paused"
+        }
         Action::PlaceOrder => "check CAA records and place an order at the CA",
         Action::Validate(_) => "have the CA validate the challenge",
         Action::Finalize(_) => "have the CA issue the certificate",
@@ -99,8 +124,8 @@ pub const fn step_in_words(action: &Action) -> &'static str {
     }
 }
 
-/// Where the domain stands, in one sentence or two.
-pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
+/// Where the domain stands, in a few sentences. The pauses are those that cover it.
+pub fn summary(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> String {
     let run = |issuance: &Issuance| match issuance {
         Issuance::AwaitingDns => "waits for its DNS to point at us",
         Issuance::AwaitingHttpProbe => "waits for our answer at every address on port 80",
@@ -166,14 +191,21 @@ pub fn summary(record: &DomainRecord, now: Timestamp) -> String {
         }
         Some(DnsState::Here) | None => sentence,
     };
-    match record.order_gate.holds_back(now) {
+    let sentence = match record.order_gate.holds_back(now) {
         Some(HeldBack::PausedByCa) => format!("{sentence} The CA paused the name."),
         Some(HeldBack::Until(until)) => {
             let until = until.whole_second();
             format!("{sentence} No order is placed before {until}.")
         }
         None => sentence,
+    };
+    // A removed domain has no next order.
+    if matches!(record.phase, Phase::Leaving | Phase::Gone) {
+        return sentence;
     }
+    let held = pauses.iter().map(|pause| format!("{pause}."));
+    let sentences: Vec<String> = iter::once(sentence).chain(held).collect();
+    sentences.join(" ")
 }
 
 #[cfg(test)]
@@ -181,6 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::pause::PauseScope;
     use crate::record::test_record::record;
     use crate::{CertificateId, OrderGate};
     use uuid::Uuid;
@@ -190,8 +223,8 @@ mod tests {
     #[test]
     fn a_failure_says_who_must_act_and_a_pause_of_the_ca_is_the_operators() {
         let mut record = record(Phase::START);
-        assert_eq!(responsible(&record, NOW), Responsible::Nobody);
-        let of = |record: &DomainRecord| responsible(record, NOW);
+        assert_eq!(responsible(&record, &[], NOW), Responsible::Nobody);
+        let of = |record: &DomainRecord| responsible(record, &[], NOW);
         record.last_failure = Some(Failure::DnsNxdomain {});
         assert_eq!(of(&record), Responsible::Customer);
         record.last_failure = Some(Failure::AcmeCaUnavailable {
@@ -225,9 +258,9 @@ mod tests {
         record.next_attempt_at = Some(renew_at);
         assert_eq!(next_step(&record, NOW).action, Action::BeginRenewal);
         assert_eq!(next_step(&record, NOW).at, Some(renew_at));
-        let text = summary(&record, NOW);
+        let text = summary(&record, &[], NOW);
         assert!(text.contains("its renewal begins at"), "{text}");
-        assert!(summary(&record, renew_at).contains("is due"));
+        assert!(summary(&record, &[], renew_at).contains("is due"));
     }
 
     #[test]
@@ -236,10 +269,50 @@ mod tests {
         let until = NOW + Duration::from_micros(60_000_001);
         record.order_gate = OrderGate::Until(until);
         assert_eq!(
-            summary(&record, NOW),
+            summary(&record, &[], NOW),
             "It has no certificate yet and is ready for an order at the CA. No order is placed \
              before 2027-01-15T08:01:00Z."
         );
-        assert!(!summary(&record, until).contains("before"));
+        assert!(!summary(&record, &[], until).contains("before"));
+    }
+
+    #[test]
+    fn a_pause_holds_back_an_order_and_its_end_is_noticed_before_the_order_is_tried() {
+        let pause = Pause {
+            scope: PauseScope::Tenant("acme".to_owned()),
+            since: NOW,
+            who: "ada@desk".to_owned(),
+            reason: Some("the CA errs".to_owned()),
+        };
+        let (none, pauses): (&[Pause], &[Pause]) = (&[], &[pause]);
+        let mut record = record(Phase::Onboarding(Issuance::Ordering));
+        assert_eq!(responsible(&record, none, NOW), Responsible::Nobody);
+        assert_eq!(remedy(&record, none, NOW), None);
+        assert_eq!(responsible(&record, pauses, NOW), Responsible::Operator);
+        let expected = Some(Failure::IssuancePaused {});
+        assert_eq!(
+            remedy(&record, pauses, NOW),
+            expected.as_ref().map(Failure::remedy)
+        );
+        let text = summary(&record, pauses, NOW);
+        let end = format!(
+            " Issuance for the tenant acme has been paused since {} (ada@desk: the CA errs).",
+            NOW.whole_second()
+        );
+        assert!(text.ends_with(&end), "{text}");
+        let step = step_in_words(&Action::PlaceOrder, pauses);
+        assert!(step.ends_with("still paused"), "{step}");
+        assert_ne!(step_in_words(&Action::PlaceOrder, none), step);
+        // The failure stays until the order is tried again.
+        record.last_failure = expected;
+        assert_eq!(responsible(&record, none, NOW), Responsible::Nobody);
+        assert_eq!(remedy(&record, none, NOW), None);
+        // An order is not yet, or never, what a domain needs.
+        record.last_failure = Some(Failure::DnsNxdomain {});
+        record.phase = Phase::START;
+        assert_eq!(responsible(&record, pauses, NOW), Responsible::Customer);
+        assert!(summary(&record, pauses, NOW).ends_with(&end));
+        record.phase = Phase::Leaving;
+        assert!(!summary(&record, pauses, NOW).contains("paused"));
     }
 }

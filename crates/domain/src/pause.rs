@@ -2,6 +2,8 @@
 //!
 //! Renewals are paused too, also urgent ones. Orders that were placed before go on.
 
+use std::fmt;
+
 use crate::action::ActionScope;
 use crate::record::DomainRecord;
 use crate::{Hostname, Timestamp};
@@ -67,6 +69,22 @@ pub struct Pause {
     pub who: String,
     /// The reason that was given.
     pub reason: Option<String>,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            PauseScope::All => out.write_str("Issuance for every domain")?,
+            PauseScope::Tenant(tenant) => write!(out, "Issuance for the tenant {tenant}")?,
+            PauseScope::Domain(hostname) => write!(out, "Issuance for {hostname}")?,
+        }
+        let since = self.since.whole_second();
+        write!(out, " has been paused since {since} ({}", self.who)?;
+        if let Some(reason) = &self.reason {
+            write!(out, ": {reason}")?;
+        }
+        out.write_str(")")
+    }
 }
 
 #[cfg(test)]

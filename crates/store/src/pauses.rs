@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use dps_application::ports::store::{PauseStore, StoreError};
 use dps_domain::action::{ActionScope, OperatorAction};
 use dps_domain::pause::{Pause, PauseScope};
+use dps_domain::record::DomainRecord;
 
 use crate::actions;
 use crate::connect::Store;
@@ -11,12 +12,28 @@ use crate::sql::{Row, Sql, args, readable, statements};
 
 pub(crate) const TABLE: &str = "issuance_pauses";
 
+/// Whether a pause covers a tenant and hostname.
+macro_rules! covers {
+    ($tenant:literal, $hostname:literal) => {
+        concat!(
+            "(scope = 'all' AND subject = '') OR (scope = 'tenant' AND subject = ",
+            $tenant,
+            ") OR (scope = 'domain' AND subject = ",
+            $hostname,
+            ")"
+        )
+    };
+}
+pub(crate) use covers;
+
 /// The number of pauses that cover a record.
 macro_rules! pauses_of_record {
     () => {
-        "(SELECT COUNT(*) FROM issuance_pauses WHERE (scope = 'all' AND subject = '') \
-         OR (scope = 'tenant' AND subject = record.tenant_id) \
-         OR (scope = 'domain' AND subject = record.hostname)) AS pauses"
+        concat!(
+            "(SELECT COUNT(*) FROM issuance_pauses WHERE ",
+            $crate::pauses::covers!("record.tenant_id", "record.hostname"),
+            ") AS pauses"
+        )
     };
 }
 pub(crate) use pauses_of_record;
@@ -31,6 +48,9 @@ statements! {
         "SELECT scope, subject, since, who, reason FROM issuance_pauses WHERE (scope, subject) > ($1, $2) \
          ORDER BY scope, subject LIMIT $3",
     );
+    COVERING = Sql::both(concat!(
+        "SELECT scope, subject, since, who, reason FROM issuance_pauses WHERE ", covers!("$1", "$2"),
+    ));
 }
 
 fn read(row: &Row) -> Result<Pause, StoreError> {
@@ -93,5 +113,15 @@ impl PauseStore for Store {
             .fetch_all(LIST, args![scope, subject, limit])
             .await?;
         Ok(readable(&rows, read))
+    }
+
+    async fn pauses_of(&self, record: &DomainRecord) -> Result<Vec<Pause>, StoreError> {
+        let mut session = self.database.read("find the pauses of a domain").await?;
+        let args = args![record.tenant_id.as_str(), record.hostname.as_str()];
+        let rows = session.fetch_all(COVERING, args).await?;
+        let mut pauses = readable(&rows, read);
+        // At most three rows, which need no sort in the database.
+        pauses.sort_by(|one, other| one.scope.cmp(&other.scope));
+        Ok(pauses)
     }
 }

@@ -232,7 +232,8 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 32] = [
+const HOT: [(&str, &str, &[&str]); 33] = [
+    ("pauses::COVERING", PAUSES_KEY, &["'tenant-7'", "'host-7'"]),
     ("domains::lock::COUNT_PAUSES", PAUSES_KEY, &["'id-77'"]),
     (
         "domains::lock::LOCK_TO_ORDER",

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use dps_domain::explain::{Evidence, evidence};
 use dps_domain::limits::LimitKind;
+use dps_domain::pause::Pause;
 use dps_domain::phase::Issuance;
 use dps_domain::policy::Policy;
 use dps_domain::record::ledger::OrderLimits;
@@ -28,6 +29,8 @@ pub struct StoredDetails {
     pub message: Option<String>,
     /// The newest observations in its history.
     pub evidence: Evidence,
+    /// The pauses of issuance that cover it, the widest first.
+    pub pauses: Vec<Pause>,
     /// The limits that its next order counts against.
     pub limits: Vec<OrderLimit>,
     /// The end of a running lease; `None` if no process works on it.
@@ -86,6 +89,7 @@ pub async fn read(
     Ok(Some(StoredDetails {
         message: last_sentence(&record, policy, &events),
         evidence: evidence(&events),
+        pauses: store.pauses_of(&record).await?,
         limits: order_limits(store, ca, &record, now).await?,
         lease_end: store.lease_end(record.id).await?,
         last_replica: acted.next().map(|event| event.replica.clone()),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dps_application::operator::{OperatorError, pauses};
+use dps_application::operator::{OperatorError, diagnose, pauses};
 use dps_application::survey::Surveyor;
+use dps_domain::diagnosis::{Check, CheckStatus, Row};
 use dps_domain::pause::PauseScope;
 use dps_domain::phase::Next;
 use dps_domain::{EventKind, FailureCode, Hostname, Phase, Status};
@@ -28,6 +29,35 @@ async fn resume(world: &World, scope: &PauseScope) -> u64 {
 async fn code(world: &World) -> Option<FailureCode> {
     let failure = world.record().await.last_failure;
     failure.map(|failure| failure.code())
+}
+
+/// The row of a diagnosis about pauses.
+async fn diagnosed(world: &World) -> Row {
+    let host = Hostname::parse(HOST).unwrap();
+    let made = diagnose::diagnose(&world.service, &host).await.unwrap();
+    let mut rows = made.unwrap().rows.into_iter();
+    rows.find(|row| row.check == Check::Pause).unwrap()
+}
+
+#[tokio::test]
+async fn a_diagnosis_knows_a_pause_before_an_order_is_tried_and_its_end_at_once() {
+    let world = World::with_due_domain().await;
+    assert_eq!(diagnosed(&world).await.status, CheckStatus::Ok);
+    pause(&world, &PauseScope::All).await.unwrap();
+    assert_eq!(code(&world).await, None, "nothing was tried");
+    let row = diagnosed(&world).await;
+    assert_eq!(row.status, CheckStatus::Failed);
+    let failure = row.failure.map(|failure| failure.code());
+    assert_eq!(failure, Some(FailureCode::IssuancePaused));
+    assert_eq!(row.details["pauses"][0]["who"], "ada");
+    let remedy = row.remedy.unwrap();
+    assert!(remedy.starts_with("Issuance for every domain has been paused"));
+    assert!(remedy.ends_with("`dps issuance resume` ends the pause."));
+    world.settle().await;
+    assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
+    resume(&world, &PauseScope::All).await;
+    assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
+    assert_eq!(diagnosed(&world).await.status, CheckStatus::Ok);
 }
 
 #[tokio::test]

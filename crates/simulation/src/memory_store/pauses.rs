@@ -5,6 +5,7 @@ use dps_application::ports::store::{PauseStore, StoreError};
 use dps_domain::DomainId;
 use dps_domain::action::OperatorAction;
 use dps_domain::pause::{Pause, PauseScope};
+use dps_domain::record::DomainRecord;
 
 use super::{MemoryStore, State};
 
@@ -62,5 +63,14 @@ impl PauseStore for MemoryStore {
             .map(|(_, pause)| pause.clone())
             .take(limit as usize)
             .collect())
+    }
+
+    async fn pauses_of(&self, record: &DomainRecord) -> Result<Vec<Pause>, StoreError> {
+        let state = self.state();
+        let pauses = state.pauses.values();
+        let covering = pauses.filter(|pause| pause.scope.covers(record));
+        let mut covering: Vec<Pause> = covering.cloned().collect();
+        covering.sort_by(|one, other| one.scope.cmp(&other.scope));
+        Ok(covering)
     }
 }

@@ -210,6 +210,7 @@ contract! {
         pauses: [
             a_pause_holds_back_the_orders_that_it_covers_and_takes_no_token,
             pauses_are_listed_in_pages_and_each_is_an_action,
+            the_pauses_of_a_record_are_those_that_cover_it_the_widest_first,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,

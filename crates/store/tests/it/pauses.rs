@@ -111,3 +111,30 @@ pub(crate) async fn pauses_are_listed_in_pages_and_each_is_an_action(world: Worl
     assert_eq!(actions.len(), 5);
     assert_eq!(actions[0].action, action);
 }
+
+pub(crate) async fn the_pauses_of_a_record_are_those_that_cover_it_the_widest_first(world: World) {
+    let store = &world.store;
+    let record = world.with_due("shop.example", at(0)).await;
+    assert_eq!(store.pauses_of(&record).await.unwrap(), []);
+    let covering = [
+        PauseScope::All,
+        PauseScope::Tenant(record.tenant_id.clone()),
+        PauseScope::Domain(host("shop.example")),
+    ];
+    let others = [
+        PauseScope::Domain(host("www.shop.example")),
+        // A tenant may be named as a hostname is.
+        PauseScope::Tenant("shop.example".to_owned()),
+    ];
+    for (second, scope) in (1..).zip(covering.iter().chain(&others).rev()) {
+        let (pause, action) = pause(scope.clone(), second);
+        store.pause_put(&pause, &action).await.unwrap();
+    }
+    let found = store.pauses_of(&record).await.unwrap();
+    let scopes: Vec<PauseScope> = found.iter().map(|pause| pause.scope.clone()).collect();
+    assert_eq!(scopes, covering);
+    let (all, action) = pause(PauseScope::All, 5);
+    assert_eq!(found.first(), Some(&all));
+    assert!(store.pause_delete(&all.scope, &action).await.unwrap());
+    assert_eq!(store.pauses_of(&record).await.unwrap(), found[1..]);
+}

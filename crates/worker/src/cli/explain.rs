@@ -59,11 +59,10 @@ fn show(found: &Explanation) -> Result<(), OutputError> {
 fn show_failure(found: &Explanation) -> Result<(), OutputError> {
     outln!("\nWho must act")?;
     outln!("  {}", found.responsible.as_str())?;
-    let Some(code) = found.code else {
-        return Ok(());
-    };
-    outln!("\nThe customer reads ({code})")?;
-    outln!("  {}", found.message.as_deref().unwrap_or_default())?;
+    if let Some(code) = found.code {
+        outln!("\nThe customer reads ({code})")?;
+        outln!("  {}", found.message.as_deref().unwrap_or_default())?;
+    }
     if let Some(remedy) = &found.remedy {
         outln!("\nWhat you can do")?;
         outln!("  {remedy}")?;

@@ -8,7 +8,7 @@ use dps_application::Policy;
 use dps_application::operator::explain::{self, EdgePresentation, OrderLimit, StoredDetails};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{StoreError, StoredCertificate};
-use dps_domain::explain::{Answer, next_step, responsible, step_in_words, summary};
+use dps_domain::explain::{Answer, next_step, remedy, responsible, step_in_words, summary};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::record::ledger::OrderLimits;
 use dps_domain::{Failure, Hostname, Timestamp};
@@ -42,7 +42,12 @@ fn document(
     settings: &Settings,
     now: Timestamp,
 ) -> Explanation {
-    let StoredDetails { record, wanted, .. } = stored;
+    let StoredDetails {
+        record,
+        pauses,
+        wanted,
+        ..
+    } = stored;
     let failure = record.last_failure.as_ref();
     let step = next_step(record, now);
     let fingerprint = wanted
@@ -69,14 +74,14 @@ fn document(
         status: record.phase.status(),
         status_since,
         phase: record.phase.name(),
-        summary: summary(record, now),
-        responsible: responsible(record, now),
+        summary: summary(record, pauses, now),
+        responsible: responsible(record, pauses, now),
         code: failure.map(Failure::code),
         message: stored.message.clone(),
-        remedy: failure.map(Failure::remedy),
+        remedy: remedy(record, pauses, now),
         next: NextStep {
             action: step.action.name(),
-            summary: step_in_words(&step.action).to_owned(),
+            summary: step_in_words(&step.action, pauses).to_owned(),
             at: step.at,
         },
         evidence: evidence(stored),

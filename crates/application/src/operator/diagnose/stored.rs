@@ -3,6 +3,7 @@
 use dps_domain::diagnosis::{Check, CheckStatus, Row, Severity};
 use dps_domain::limits::LimitKind;
 use dps_domain::order_gate::HeldBack;
+use dps_domain::pause::Pause;
 use dps_domain::{Failure, FailureCode, Phase, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -13,14 +14,8 @@ use crate::operator::explain::{OrderLimit, order_limits};
 
 pub(super) async fn rows(subject: &Subject<'_>) -> Vec<Row> {
     let began = Instant::now();
-    let (account, ledger) = tokio::join!(account(subject), ledger(subject));
-    let rows = vec![
-        name(subject),
-        account,
-        pause(subject),
-        ledger,
-        stopped(subject),
-    ];
+    let (account, pause, ledger) = tokio::join!(account(subject), pause(subject), ledger(subject));
+    let rows = vec![name(subject), account, pause, ledger, stopped(subject)];
     timed(rows, began)
 }
 
@@ -56,19 +51,23 @@ async fn account(subject: &Subject<'_>) -> Row {
     }
 }
 
-fn pause(subject: &Subject<'_>) -> Row {
-    let check = Check::Pause;
-    let gate = subject.record.order_gate;
-    let failure = match gate.holds_back(subject.service.now()) {
-        None => match &subject.record.last_failure {
-            Some(failure @ Failure::IssuancePaused {}) => failure.clone(),
-            _ => {
-                return Row::ok(
-                    check,
-                    "No order of the name has met a pause; `dps issuance status` lists them.",
-                );
-            }
-        },
+async fn pause(subject: &Subject<'_>) -> Row {
+    let (service, record, check) = (subject.service, subject.record, Check::Pause);
+    let ok = Row::ok(check, "Orders for the name are not paused.");
+    if matches!(record.phase, Phase::Leaving | Phase::Gone) {
+        return ok;
+    }
+    // The last failure knows of no pause before an order is tried, and of its end only after that.
+    let pauses = match service.store.pauses_of(record).await {
+        Ok(pauses) => pauses,
+        Err(error) => return subject.unreadable(check, &error),
+    };
+    let held_back = record.order_gate.holds_back(service.now());
+    if !pauses.is_empty() && held_back != Some(HeldBack::PausedByCa) {
+        return paused_by_operator(subject, &pauses);
+    }
+    let failure = match held_back {
+        None => return ok,
         Some(HeldBack::PausedByCa) => {
             let said = last(subject, FailureCode::AcmePaused).cloned();
             said.unwrap_or_else(|| Failure::AcmePaused {
@@ -83,6 +82,30 @@ fn pause(subject: &Subject<'_>) -> Row {
         },
     };
     subject.failed(check, &failure, Notes::default())
+}
+
+fn paused_by_operator(subject: &Subject<'_>, pauses: &[Pause]) -> Row {
+    let entry = |pause: &Pause| {
+        json!({
+            "scope": pause.scope.kind().as_str(),
+            "subject": pause.scope.subject(),
+            "since": pause.since,
+            "who": pause.who,
+            "reason": pause.reason,
+        })
+    };
+    let entries: Value = pauses.iter().map(entry).collect();
+    let notes = Notes {
+        details: [("pauses".to_owned(), entries)].into_iter().collect(),
+        ..Notes::default()
+    };
+    let failure = Failure::IssuancePaused {};
+    let sentences = pauses.iter().map(|pause| format!("{pause}."));
+    let sentences: Vec<String> = sentences.chain([failure.remedy()]).collect();
+    Row {
+        remedy: Some(sentences.join(" ")),
+        ..subject.failed(Check::Pause, &failure, notes)
+    }
 }
 
 async fn ledger(subject: &Subject<'_>) -> Row {

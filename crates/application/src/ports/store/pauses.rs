@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use dps_domain::action::OperatorAction;
 use dps_domain::pause::{Pause, PauseScope};
 
+use super::DomainRecord;
 use super::error::StoreError;
 
 /// The pauses of issuance.
@@ -26,4 +27,7 @@ pub trait PauseStore: Send + Sync {
         after: Option<&PauseScope>,
         limit: u32,
     ) -> Result<Vec<Pause>, StoreError>;
+
+    /// The pauses that cover a record, the widest first: of all, of its tenant, of its hostname.
+    async fn pauses_of(&self, record: &DomainRecord) -> Result<Vec<Pause>, StoreError>;
 }
