@@ -1,7 +1,7 @@
 //! The overview: does anything need me?
 
 use askama::Template;
-use dps_admin_api::{Cause, Fleet, Limit};
+use dps_admin_api::{Cause, Fleet, Limit, Pause};
 use dps_chart::{Curve, Figure, Shape};
 use dps_domain::{FailureCode, Status, Timestamp};
 
@@ -60,6 +60,8 @@ pub struct Overview {
     pub fleet: Fleet,
     /// Whether more domains end soon than `fleet` says.
     pub expiring_is_least: bool,
+    /// A pause of issuance, if one is in force.
+    pub pause: Option<Pause>,
     /// The edges.
     pub edges: Vec<EdgeState>,
     /// The limits of the account.
@@ -72,6 +74,8 @@ pub struct Overview {
 struct Attention {
     number: String,
     text: &'static str,
+    /// Who and why; empty if there is nothing to say.
+    note: String,
     link: &'static str,
 }
 
@@ -132,9 +136,24 @@ impl Overview {
             if link == "/" {
                 number.clear();
             }
-            Attention { number, text, link }
+            let note = String::new();
+            Attention {
+                number,
+                text,
+                note,
+                link,
+            }
         };
-        lines.map(line).collect()
+        let pause = self.pause.as_ref().map(|pause| Attention {
+            number: String::new(),
+            text: t.attention_paused,
+            note: match &pause.reason {
+                Some(reason) => format!("{}: {reason}", pause.who),
+                None => pause.who.clone(),
+            },
+            link: "/activity",
+        });
+        pause.into_iter().chain(lines.map(line)).collect()
     }
 
     fn causes(&self) -> &[Cause] {

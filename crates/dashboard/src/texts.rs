@@ -95,6 +95,7 @@ texts! {
     all_clear: "All clear", "Всё в порядке";
     counted_at_text: "counted at", "подсчитано в";
     attention: "Attention", "Внимание";
+    attention_paused: "Issuance is paused", "Выпуск приостановлен";
     attention_operator: "Domains that wait for the operator", "Домены, которые ждут оператора";
     attention_expiring: "Domains whose certificate ends within 7 days", "Домены, сертификат которых кончится за 7 дней";
     attention_served: "Served domains whose renewal fails", "Работающие домены, которые не удаётся продлить";

@@ -73,6 +73,7 @@ fn a_calm_fleet_is_all_clear_and_another_says_what_needs_attention() {
     let page = view.render().unwrap();
     for text in [
         "Attention",
+        "Issuance is paused · edge-1.test: edge-1.test",
         "<b>40</b> Domains that wait for the operator",
         "<b>10\u{202f}000+</b>",
     ] {
@@ -81,6 +82,9 @@ fn a_calm_fleet_is_all_clear_and_another_says_what_needs_attention() {
     view.fleet = samples::calm_fleet();
     view.edges.retain(|edge| edge.state == "answers");
     view.limits.clear();
+    let page = view.render().unwrap();
+    assert!(page.contains("Attention"), "a pause alone");
+    view.pause = None;
     let page = view.render().unwrap();
     assert!(page.contains("All clear"));
     assert!(!page.contains("class=\"attention\""));

@@ -3,8 +3,8 @@
 use dps_admin_api::{
     Activities, Activity, Cause, Claim, Diagnosis, DiagnosisRow, DnsEvidence, Domain, DomainDetail,
     Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet, HistoryLine,
-    KnownOrder, Limit, NextStep, ProbeEvidence, Renewal, RunningLease, StatusCount, TouchedLimit,
-    WantedCertificate,
+    KnownOrder, Limit, NextStep, Pause, PauseScopeName, ProbeEvidence, Renewal, RunningLease,
+    StatusCount, TouchedLimit, WantedCertificate,
 };
 use dps_dashboard::{
     ActivityView, Causes, DiagnosisView, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView,
@@ -103,6 +103,13 @@ pub(crate) fn overview(language: Language, text: &str) -> Overview {
         page: frame(language, text),
         fleet: fleet(),
         expiring_is_least: true,
+        pause: Some(Pause {
+            scope: PauseScopeName::All,
+            subject: None,
+            since: seconds_ago(600),
+            who: text.to_owned(),
+            reason: Some(text.to_owned()),
+        }),
         edges: [
             "answers",
             "silent",

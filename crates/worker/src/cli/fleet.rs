@@ -12,6 +12,7 @@ use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet_view::{FleetCounts, ListRequest};
 use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, StateCount};
+use dps_domain::pause::Pause;
 use dps_domain::{Actor, FailureCode, Status, Timestamp};
 use serde_json::json;
 
@@ -144,7 +145,8 @@ pub async fn overview(
         outln!("{}", json!(fleet))?;
         return Ok(());
     }
-    Ok(print(&fleet)?)
+    let pause = store.pauses(None, 1).await?.pop();
+    Ok(print(&fleet, pause.as_ref())?)
 }
 
 /// The fleet as a whole, as programs read it.
@@ -286,7 +288,7 @@ fn summary(
 }
 
 /// Lines about problems that need an operator, each with the command that shows them.
-fn attention(fleet: &Fleet) -> Vec<String> {
+fn attention(fleet: &Fleet, pause: Option<&Pause>) -> Vec<String> {
     let sum = |pick: &dyn Fn(&Cause) -> u64| -> u64 { fleet.causes.iter().map(pick).sum() };
     let ours = sum(&|cause| {
         if cause.actor == Actor::Operator {
@@ -316,13 +318,14 @@ fn attention(fleet: &Fleet) -> Vec<String> {
         ),
     ];
     let lines = lines.into_iter().filter(|(domains, _, _)| *domains > 0);
-    lines
-        .map(|(domains, what, command)| format!("{domains} domains {what}: dps domains {command}"))
-        .collect()
+    let lines = lines
+        .map(|(domains, what, command)| format!("{domains} domains {what}: dps domains {command}"));
+    let pause = pause.map(|pause| format!("{pause}: dps issuance status"));
+    pause.into_iter().chain(lines).collect()
 }
 
-fn print(fleet: &Fleet) -> Result<(), OutputError> {
-    let attention = attention(fleet);
+fn print(fleet: &Fleet, pause: Option<&Pause>) -> Result<(), OutputError> {
+    let attention = attention(fleet, pause);
     if attention.is_empty() {
         outln!("All clear, counted at {}", fleet.counted_at)?;
     } else {
@@ -364,6 +367,7 @@ fn print(fleet: &Fleet) -> Result<(), OutputError> {
 #[cfg(test)]
 mod tests {
     use dps_domain::DomainState;
+    use dps_domain::pause::PauseScope;
 
     use super::*;
 
@@ -383,7 +387,7 @@ mod tests {
     #[test]
     fn a_fleet_without_trouble_is_all_clear() {
         let fleet = summary(&[count(Status::Active, None, 5)], None, NOW, 0);
-        assert_eq!(attention(&fleet), [""; 0]);
+        assert_eq!(attention(&fleet, None), [""; 0]);
         assert_eq!((fleet.domains, fleet.causes.len()), (5, 0));
         assert!(fleet.statuses.iter().all(|status| status.change.is_none()));
     }
@@ -408,9 +412,16 @@ mod tests {
             ],
         };
         let fleet = summary(&counts, Some(&earlier), NOW, 6);
+        let pause = Pause {
+            scope: PauseScope::All,
+            since: NOW,
+            who: "ada".to_owned(),
+            reason: None,
+        };
         assert_eq!(
-            attention(&fleet),
+            attention(&fleet, Some(&pause)),
             [
+                "Issuance for every domain has been paused since 2027-01-15T08:00:00Z (ada): dps issuance status",
                 "3 domains wait for the operator: dps domains list --actor operator",
                 "2 domains are served and have a failure: dps domains count --status Active --by code",
                 "6 domains have a certificate that ends within 7 days: dps domains list --expires-within 7d",

@@ -156,7 +156,8 @@ pub async fn status(store: &dyn CertificateStore, now: Timestamp) -> Result<Docu
     })
 }
 
-fn wire(pause: Pause) -> PauseDocument {
+/// The pause, as programs read it.
+pub fn wire(pause: Pause) -> PauseDocument {
     let (scope, subject) = match pause.scope {
         PauseScope::All => (PauseScopeName::All, None),
         PauseScope::Tenant(tenant) => (PauseScopeName::Tenant, Some(tenant)),

@@ -15,7 +15,7 @@ use super::limits::headroom;
 use super::rendered;
 use crate::admin::App;
 use crate::admin::problem::Refusal;
-use crate::cli::{edges, fleet, limits};
+use crate::cli::{edges, fleet, issuance, limits};
 
 /// The time of the curves.
 const CURVES: Duration = Duration::from_secs(7 * 86_400);
@@ -26,6 +26,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Re
     let kept = fleet::kept(store, now, now - CURVES).await?;
     let edges = edges::states(store, &app.settings.haproxy_agent, now).await?;
     let limits = limits::of_account(store, &app.settings.lets_encrypt, now).await?;
+    let pause = store.pauses(None, 1).await?.pop();
     let edge = |(edge, state): (KnownEdge, &'static str)| EdgeState {
         name: edge.name,
         state,
@@ -34,6 +35,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Re
         page: frame.within(Section::Overview),
         fleet: kept.fleet,
         expiring_is_least: kept.expiring_is_least,
+        pause: pause.map(issuance::wire),
         edges: edges.into_iter().map(edge).collect(),
         limits: limits.into_iter().map(headroom).collect(),
         hours: kept.hours.iter().map(hour).collect(),
