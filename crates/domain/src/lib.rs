@@ -22,6 +22,7 @@ pub mod explain;
 pub mod failure;
 pub mod fleet;
 pub mod hostname;
+pub mod idempotency;
 pub mod ids;
 pub mod inventory;
 pub mod lane;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Timestamp;
+use crate::{Timestamp, idempotency};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,12 +57,14 @@ pub enum Prunable {
     FleetCount,
     /// Actions of operators, by age.
     Action,
+    /// Idempotency keys, by the beginning of their call.
+    IdempotencyKey,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -75,6 +77,7 @@ impl Prunable {
         Self::Order,
         Self::FleetCount,
         Self::Action,
+        Self::IdempotencyKey,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -92,6 +95,7 @@ impl Prunable {
             Self::Order => "order",
             Self::FleetCount => "fleet_count",
             Self::Action => "action",
+            Self::IdempotencyKey => "idempotency_key",
         }
     }
 }
@@ -141,6 +145,7 @@ impl Retention {
             Prunable::Slot => now - SLOT,
             Prunable::FleetCount => now - FLEET_COUNTS,
             Prunable::Action => now - ACTIONS,
+            Prunable::IdempotencyKey => now - idempotency::KEPT,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,
             Prunable::Bucket | Prunable::EndedKey | Prunable::Certificate => now,
         }

@@ -12,6 +12,7 @@ mod crowds;
 mod fleet;
 mod fleet_view;
 mod history;
+mod idempotency;
 mod leases;
 mod ledger;
 mod orders;
@@ -33,6 +34,7 @@ use dps_application::ports::store::{
     Deployment, NewCertificate, StoreError, StoredAccount, StoredOrder,
 };
 use dps_domain::action::OperatorAction;
+use dps_domain::idempotency::KeptKey;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
 use dps_domain::pause::Pause;
@@ -107,6 +109,8 @@ struct State {
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     actions: BTreeMap<ActionId, OperatorAction>,
     pauses: BTreeMap<pauses::Key, Pause>,
+    /// By holder and key.
+    idempotency: BTreeMap<(String, String), KeptKey>,
     tokens_drawn: u128,
     due: prune::Due,
 }

@@ -24,6 +24,7 @@ mod domains;
 mod events;
 mod fleet;
 mod fleet_view;
+mod idempotency;
 mod installation;
 mod json;
 mod ledger;

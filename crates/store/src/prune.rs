@@ -128,6 +128,12 @@ statements! {
         "FOR UPDATE",
         ")"
     );
+    IDEMPOTENCY_KEYS = skipping_locked!(
+        "DELETE FROM idempotency_keys WHERE (holder, idempotency_key) IN (SELECT holder, idempotency_key \
+         FROM idempotency_keys WHERE begun_at <= $1 ORDER BY begun_at LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
 }
 
 #[async_trait]
@@ -146,6 +152,7 @@ impl PruneStore for Store {
             Prunable::OrderKey => (ORDER_KEYS, args![until, batch.limit]),
             Prunable::Certificate => (CERTIFICATES, args![until, batch.limit]),
             Prunable::Order => (ORDERS, args![until, batch.limit]),
+            Prunable::IdempotencyKey => (IDEMPOTENCY_KEYS, args![until, batch.limit]),
             Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
             Prunable::Action => {
                 // Identifiers are in the order of time.

@@ -54,6 +54,7 @@ tables! {
     DEPLOYMENTS "edge_deployments",
     EDGES "edges",
     FLEET_COUNTS "fleet_counts",
+    IDEMPOTENCY_KEYS "idempotency_keys",
     INSTALLATION "installation",
     PAUSES "issuance_pauses",
     ACTIONS "operator_actions",

@@ -12,8 +12,9 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
-    accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, installation,
-    ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync, wakes,
+    accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
+    installation, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync,
+    wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -32,6 +33,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("events", events::ALL),
         ("fleet", fleet::ALL),
         ("fleet_view", fleet_view::ALL),
+        ("idempotency", idempotency::ALL),
         ("installation", installation::ALL),
         ("ledger", ledger::ALL),
         ("ledger::bucket", ledger::bucket::ALL),
@@ -164,7 +166,7 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 15] = [
+const FILL: [&str; 16] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -200,10 +202,13 @@ const FILL: [&str; 15] = [
     "INSERT INTO issuance_pauses (scope, subject, since, who) SELECT 'domain', hostname, 0, '' FROM custom_domains",
     "INSERT INTO operator_actions (id, at, who, source, role, kind, scope, subject, before, after) \
      SELECT id, 0, '', '', '', '', '', '', '', '' FROM custom_domains",
+    "INSERT INTO idempotency_keys (holder, idempotency_key, fingerprint, begun_at) \
+     SELECT 'holder-' || next_attempt_at % 100, id, '', next_attempt_at FROM custom_domains",
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
+    "idempotency_keys",
     "custom_domains",
     "outbox",
     "domain_events",
@@ -223,6 +228,7 @@ const TABLES: [&str; 14] = [
 /// A part of the name of the index of a table's key, which both databases name themselves.
 const CHALLENGES_KEY: &str = "acme_challenges";
 const ACTIONS_KEY: &str = "operator_actions";
+const IDEMPOTENCY_KEY: &str = "idempotency_keys";
 const PAUSES_KEY: &str = "issuance_pauses";
 const FLEET_COUNTS_KEY: &str = "fleet_counts";
 const DOMAIN_NAMES_KEY: &str = "domain_names_pkey";
@@ -232,7 +238,24 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 33] = [
+const HOT: [(&str, &str, &[&str]); 38] = [
+    ("idempotency::FIND", IDEMPOTENCY_KEY, &["'ann'", "'id-77'"]),
+    ("idempotency::COUNT", IDEMPOTENCY_KEY, &["'ann'", "10"]),
+    (
+        "idempotency::ANSWER",
+        IDEMPOTENCY_KEY,
+        &["'ann'", "'id-77'", "77", "200", "''"],
+    ),
+    (
+        "idempotency::RELEASE",
+        IDEMPOTENCY_KEY,
+        &["'ann'", "'id-77'", "77"],
+    ),
+    (
+        "prune::IDEMPOTENCY_KEYS",
+        "idempotency_keys_begun",
+        &["50", "10"],
+    ),
     ("pauses::COVERING", PAUSES_KEY, &["'tenant-7'", "'host-7'"]),
     ("domains::lock::COUNT_PAUSES", PAUSES_KEY, &["'id-77'"]),
     (

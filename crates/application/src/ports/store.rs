@@ -8,6 +8,7 @@ pub mod actions;
 pub mod certificates;
 pub mod deployments;
 pub mod error;
+pub mod idempotency;
 pub mod leases;
 pub mod limits;
 pub mod orders;
@@ -30,6 +31,7 @@ pub use actions::{ActionStore, RecordedAction};
 pub use certificates::{IssuedStore, NewCertificate, Served, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
+pub use idempotency::IdempotencyStore;
 pub use leases::{Lease, LeaseStore, WriteResult};
 pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
@@ -47,6 +49,7 @@ pub trait CertificateStore:
     + ActionStore
     + IssuedStore
     + DeploymentStore
+    + IdempotencyStore
     + LeaseStore
     + LimitStore
     + OrderStore

@@ -91,6 +91,7 @@ impl State {
             Prunable::Order => self.prune_orders(until, limit),
             Prunable::FleetCount => self.fleet_view.prune(until, limit),
             Prunable::Action => self.prune_actions(until, limit),
+            Prunable::IdempotencyKey => self.prune_idempotency_keys(until, limit),
         };
         full(rows, batch.limit)
     }

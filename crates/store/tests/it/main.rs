@@ -14,6 +14,7 @@ mod fairness;
 mod faults;
 mod fleet;
 mod fleet_view;
+mod idempotency;
 mod leases;
 mod ledger;
 mod lock;
@@ -211,6 +212,11 @@ contract! {
             a_pause_holds_back_the_orders_that_it_covers_and_takes_no_token,
             pauses_are_listed_in_pages_and_each_is_an_action,
             the_pauses_of_a_record_are_those_that_cover_it_the_widest_first,
+        ],
+        idempotency: [
+            a_repeated_call_gets_the_first_answer_and_another_call_does_not,
+            a_key_is_taken_over_from_a_dead_process_and_after_a_day,
+            a_holder_has_keys_up_to_a_number,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,
