@@ -10,7 +10,7 @@ pub mod size;
 
 use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::{Refused, Requester};
-use dps_domain::record::{self, DomainRecord, RecordWrite};
+use dps_domain::record::{self, DomainRecord, RecordVersion, RecordWrite};
 use dps_domain::{Hostname, Timestamp};
 
 use crate::ports::CertificateStore;
@@ -49,12 +49,45 @@ pub enum OperatorError {
         /// The remedy.
         remedy: &'static str,
     },
+    /// The record is not as the request expects it.
+    #[error("{0} was changed since it was read; read it again, and decide anew")]
+    Changed(Hostname),
     /// The record was written by others all the time.
     #[error("{0} is being worked on; try again")]
     Contended(Hostname),
 }
 
 const TRIES: usize = 5;
+
+/// The domain of a request, and the state for which the request is meant.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// The name.
+    pub hostname: &'a Hostname,
+    /// The versions of the record that are expected; `None` for any state.
+    pub expected: Option<&'a [RecordVersion]>,
+}
+
+impl<'a> From<&'a Hostname> for Target<'a> {
+    fn from(hostname: &'a Hostname) -> Self {
+        Self {
+            hostname,
+            expected: None,
+        }
+    }
+}
+
+impl Target<'_> {
+    /// Refuses a record that is not as the request expects it.
+    pub fn check(&self, record: &DomainRecord) -> Result<(), OperatorError> {
+        let is_expected = |versions: &[RecordVersion]| versions.contains(&record.version());
+        if self.expected.is_none_or(is_expected) {
+            Ok(())
+        } else {
+            Err(OperatorError::Changed(self.hostname.clone()))
+        }
+    }
+}
 
 /// The scope in words.
 fn named(scope: &PauseScope) -> String {
@@ -71,11 +104,11 @@ pub async fn renew<'a>(
     store: &dyn CertificateStore,
     by: impl Into<Requester<'a>>,
     now: Timestamp,
-    hostname: &Hostname,
+    target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let change = |record: &DomainRecord| record::operator::renew(record, now, by);
-    write(store, hostname, change).await
+    write(store, target.into(), change).await
 }
 
 /// Makes a domain's next step due now, in every state; one that failed starts over.
@@ -83,11 +116,11 @@ pub async fn retry<'a>(
     store: &dyn CertificateStore,
     by: impl Into<Requester<'a>>,
     now: Timestamp,
-    hostname: &Hostname,
+    target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let change = |record: &DomainRecord| record::operator::retry(record, now, by);
-    write(store, hostname, change).await
+    write(store, target.into(), change).await
 }
 
 /// Makes the check of a live domain due now: whether its DNS and CAA records are still right.
@@ -95,22 +128,25 @@ pub async fn recheck<'a>(
     store: &dyn CertificateStore,
     by: impl Into<Requester<'a>>,
     now: Timestamp,
-    hostname: &Hostname,
+    target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let change = |record: &DomainRecord| record::operator::recheck(record, now, by);
-    write(store, hostname, change).await
+    write(store, target.into(), change).await
 }
 
 async fn write(
     store: &dyn CertificateStore,
-    hostname: &Hostname,
+    target: Target<'_>,
     change: impl Fn(&DomainRecord) -> Result<RecordWrite, Refused>,
 ) -> Result<DomainRecord, OperatorError> {
+    let hostname = target.hostname;
     for _ in 0..TRIES {
         let Some(before) = store.domain_by_hostname(hostname).await? else {
             return Err(OperatorError::Unknown(hostname.clone()));
         };
+        // The update needs the revision that was checked here.
+        target.check(&before)?;
         let write = change(&before).map_err(|refused| explain(refused, &before, hostname))?;
         let record = write.record().clone();
         if store.domain_update(write).await? {

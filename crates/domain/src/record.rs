@@ -18,6 +18,7 @@ pub mod revocation;
 pub mod settle;
 #[cfg(test)]
 pub(crate) mod test_record;
+mod version;
 mod waits;
 
 use crate::action::OperatorAction;
@@ -29,6 +30,7 @@ use crate::{DomainId, Failure, Hostname, OrderGate, Ownership, Phase, Timestamp}
 pub use event::DomainEvent;
 pub use report::StatusReport;
 pub use revocation::Revocation;
+pub use version::{NoVersion, RecordVersion};
 pub use waits::longest_wait;
 
 /// The work record of one custom domain.
