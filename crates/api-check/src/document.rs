@@ -113,6 +113,13 @@ impl Call {
         content.pointer("/content/application~1json/schema")
     }
 
+    /// The names of the headers that a response of this status must have.
+    pub(crate) fn answer_headers(&self, status: u16) -> impl Iterator<Item = &str> {
+        let response = self.operation["responses"].get(status.to_string());
+        let headers = response.and_then(|response| response["headers"].as_object());
+        headers.into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
     /// The media types of a status and their schemas; `None` for a status that is not documented.
     pub(crate) fn answers(&self, status: u16) -> Option<Vec<(&str, &Value)>> {
         let response = self.operation["responses"].get(status.to_string())?;

@@ -226,6 +226,11 @@ impl ApiCheck {
         let media_type = response.headers().get(CONTENT_TYPE);
         let media_type = media_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let media_type = media_type.unwrap_or_default().into_owned();
+        let mut missing = call.answer_headers(status.as_u16());
+        let missing = missing.find(|name| !response.headers().contains_key(*name));
+        if let Some(name) = missing {
+            return Err(problem(format!("the header {name} is missing")));
+        }
         let body = response.bytes().await;
         let body = body.map_err(|error| problem(error.to_string()))?;
         if status.is_server_error() && !self.allowed_faults.contains(&status.as_u16()) {
