@@ -6,16 +6,20 @@
 
 mod activity;
 mod auth;
+mod conditional;
 mod diagnose;
+mod document;
 mod domains;
 mod edges;
 mod explain;
 mod fleet;
+mod idempotency;
 mod issuance;
 mod limits;
 mod pages;
 mod params;
 mod problem;
+mod rates;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -23,10 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
 use dps_application::ports::{CertificateStore, Clock};
 use dps_application::{Policy, Service};
 use dps_domain::Timestamp;
@@ -37,20 +41,17 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::server::ServerBuilder;
-use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{LicenseBuilder, OpenApi};
-use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::auth::Caller;
 use self::diagnose::Diagnoser;
-use self::problem::{AdminProblemDocument, Refusal};
+use self::problem::Refusal;
+use self::rates::Rates;
 use self::tokens::Tokens;
 use crate::config::{AdminRole, Settings};
 
+pub use self::document::openapi_document;
 pub(crate) use self::tokens::is_missing;
 
 /// Longest body of a request, in bytes.
@@ -70,6 +71,7 @@ pub(crate) struct App {
     /// Whether callers come by TLS.
     is_encrypted: bool,
     diagnoser: Diagnoser,
+    rates: Rates,
     /// Permits for calls, which share the connections to the database with the workers.
     calls: Semaphore,
 }
@@ -110,6 +112,7 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
     Ok(Some(Bound {
         app: Arc::new(App {
             policy: settings.policy(),
+            rates: Rates::new(&settings.admin),
             settings,
             store: Arc::clone(&service.store),
             clock: Arc::clone(&service.clock),
@@ -151,7 +154,8 @@ fn router(app: Arc<App>) -> Router {
         let state = (Arc::clone(&app), role);
         Router::from(routes).layer(middleware::from_fn_with_state(state, auth::require))
     };
-    guarded(viewer_routes(), AdminRole::Viewer)
+    let reads = viewer_routes().layer(middleware::from_fn(conditional::tag));
+    guarded(reads, AdminRole::Viewer)
         .merge(guarded(operator_routes(), AdminRole::Operator))
         .merge(guarded(admin_routes(), AdminRole::Admin))
         .merge(Router::from(public_routes()))
@@ -199,75 +203,7 @@ fn admin_routes() -> OpenApiRouter<Arc<App>> {
 }
 
 fn public_routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(openapi))
-}
-
-/// Returns this document.
-#[utoipa::path(
-    get,
-    path = "/openapi.json",
-    operation_id = "getOpenApiDocument",
-    tag = "public",
-    responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value))
-)]
-async fn openapi() -> Json<OpenApi> {
-    Json(openapi_document())
-}
-
-/// Returns the `OpenAPI` document, as in `docs/openapi/admin-v1.json`.
-pub fn openapi_document() -> OpenApi {
-    let mut document = OpenApi::default();
-    for routes in [
-        viewer_routes(),
-        operator_routes(),
-        admin_routes(),
-        public_routes(),
-    ] {
-        document.merge(routes.into_openapi());
-    }
-    "Admin API".clone_into(&mut document.info.title);
-    "1".clone_into(&mut document.info.version);
-    document.info.description = Some(
-        "For the operator's people and programs. Every call needs a bearer token of the section Admin of the settings. \
-         The role of the token is Viewer, Operator or Admin; each allows the calls of the roles before it. A call that \
-         acts is recorded with the name of the token's holder, and one on a domain also in its history. Every refusal is a problem \
-         document (RFC 9457) with a stable code. Clients ignore fields that they do not know."
-            .to_owned(),
-    );
-    let license = LicenseBuilder::new()
-        .name(env!("CARGO_PKG_LICENSE"))
-        .identifier(Some(env!("CARGO_PKG_LICENSE")));
-    document.info.license = Some(license.build());
-    let server = |url: &str, text: &str| {
-        ServerBuilder::new()
-            .url(url)
-            .description(Some(text))
-            .build()
-    };
-    document.servers = Some(vec![
-        server("/", "The service that serves this document."),
-        server("http://127.0.0.1:8082", "A service with default settings."),
-    ]);
-    let tags = [
-        ("viewer", "Calls that change nothing."),
-        ("operator", "Calls that act on domains, limits or issuance."),
-        ("admin", "Calls that change who takes part."),
-        ("public", "Calls without a token."),
-    ];
-    let tag = |(name, text)| TagBuilder::new().name(name).description(Some(text)).build();
-    document.tags = Some(tags.map(tag).to_vec());
-    let mut bearer = Http::new(HttpAuthScheme::Bearer);
-    bearer.description = Some("A token of Admin:Tokens.".to_owned());
-    let components = document.components.get_or_insert_default();
-    // Refusals refer to it by name, which registers no schema.
-    components.schemas.insert(
-        AdminProblemDocument::name().into_owned(),
-        AdminProblemDocument::schema(),
-    );
-    components
-        .security_schemes
-        .insert("token".to_owned(), SecurityScheme::Http(bearer).into());
-    document
+    OpenApiRouter::new().routes(routes!(document::openapi))
 }
 
 async fn answer_in_time(request: Request, next: Next) -> Response {

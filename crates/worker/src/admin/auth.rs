@@ -7,8 +7,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use dps_domain::record::operator::{Requester, Via};
 
-use super::App;
 use super::problem::Refusal;
+use super::{App, idempotency};
 use crate::config::AdminRole;
 
 /// The holder of the token that a request shows.
@@ -47,11 +47,12 @@ pub(super) async fn require(
     let Some(caller) = holder.await else {
         return Refusal::unauthorized().into_response();
     };
+    if let Err(refusal) = app.rates.admit(&caller, request.method()) {
+        return refusal.into_response();
+    }
     if caller.role < role {
         return Refusal::forbidden(&caller, role).into_response();
     }
-    request.extensions_mut().insert(caller);
-    // Closed never, so that an error cannot come.
-    let _permit = app.calls.acquire().await;
-    next.run(request).await
+    request.extensions_mut().insert(caller.clone());
+    idempotency::answer(app, &caller, request, next).await
 }

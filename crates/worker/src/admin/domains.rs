@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Acted, Action};
-use dps_application::operator::{self, OperatorError};
-use dps_domain::Hostname;
+use dps_application::operator::{self, OperatorError, Target};
 use dps_domain::record::DomainRecord;
 use dps_domain::record::operator::Requester;
 
 use super::App;
 use super::auth::Caller;
+use super::conditional::IfMatch;
 use super::params::{JsonBody, PathHost, checked_reason};
 use super::problem::{ActionRefusals, Refusal};
 
@@ -21,30 +21,34 @@ use super::problem::{ActionRefusals, Refusal};
 /// in force.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/retry", tag = "operator",
     operation_id = "retryDomain", security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The step is due.", body = Acted), ActionRefusals))]
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
+    if_match: IfMatch,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
     let reason = action.reason.as_deref();
-    Ok(Json(retry_domain(&app, &caller, &host, reason).await?))
+    Ok(Json(
+        retry_domain(&app, &caller, if_match.target(&host), reason).await?,
+    ))
 }
 
 /// Makes the next step due, on behalf of a caller of the API or of a page.
 pub(super) async fn retry_domain(
     app: &App,
     caller: &Caller,
-    host: &Hostname,
+    target: Target<'_>,
     reason: Option<&str>,
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
-    let retry = async |by: Requester<'_>| operator::retry(store, by, now, host).await;
+    let retry = async |by: Requester<'_>| operator::retry(store, by, now, target).await;
     let acted = act(caller, reason, retry).await?;
-    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.retry_requested");
+    tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.retry_requested");
     Ok(acted)
 }
 
@@ -53,30 +57,34 @@ pub(super) async fn retry_domain(
 /// The present certificate is served meanwhile.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/renew", tag = "operator",
     operation_id = "renewDomain", security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The renewal is due.", body = Acted), ActionRefusals))]
 pub(super) async fn renew(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
+    if_match: IfMatch,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
     let reason = action.reason.as_deref();
-    Ok(Json(renew_domain(&app, &caller, &host, reason).await?))
+    Ok(Json(
+        renew_domain(&app, &caller, if_match.target(&host), reason).await?,
+    ))
 }
 
 /// Makes the renewal due, on behalf of a caller of the API or of a page.
 pub(super) async fn renew_domain(
     app: &App,
     caller: &Caller,
-    host: &Hostname,
+    target: Target<'_>,
     reason: Option<&str>,
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
-    let renew = async |by: Requester<'_>| operator::renew(store, by, now, host).await;
+    let renew = async |by: Requester<'_>| operator::renew(store, by, now, target).await;
     let acted = act(caller, reason, renew).await?;
-    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.renewal_requested");
+    tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.renewal_requested");
     Ok(acted)
 }
 
@@ -85,30 +93,34 @@ pub(super) async fn renew_domain(
 /// The certificate and the time of its renewal stay as they are.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/recheck", tag = "operator",
     operation_id = "recheckDomain", security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The check is due.", body = Acted), ActionRefusals))]
 pub(super) async fn recheck(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
+    if_match: IfMatch,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
     let reason = action.reason.as_deref();
-    Ok(Json(recheck_domain(&app, &caller, &host, reason).await?))
+    Ok(Json(
+        recheck_domain(&app, &caller, if_match.target(&host), reason).await?,
+    ))
 }
 
 /// Makes the check due, on behalf of a caller of the API or of a page.
 pub(super) async fn recheck_domain(
     app: &App,
     caller: &Caller,
-    host: &Hostname,
+    target: Target<'_>,
     reason: Option<&str>,
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
-    let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, host).await;
+    let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, target).await;
     let acted = act(caller, reason, recheck).await?;
-    tracing::info!(domain.hostname = %host, by = %caller.in_history(), "admin.recheck_requested");
+    tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.recheck_requested");
     Ok(acted)
 }
 

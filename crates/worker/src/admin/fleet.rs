@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use axum::{Extension, Json};
 use clap::ValueEnum as _;
 use dps_admin_api::{Count, DomainDetail, Domains, Fleet};
 use dps_application::operator::fleet as store_fleet;
 use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_domain::Hostname;
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
+use dps_domain::record::RecordVersion;
 use dps_host::HumanDuration;
 use serde::Deserialize;
 
 use super::App;
+use super::explain::unknown;
 use super::params::{PathHost, query};
 use super::problem::{FindRefusals, ReadRefusals, Refusal};
 use crate::cli::filter::unknown_edge;
 use crate::cli::{edges, fleet as counts};
-use crate::documents::Reader;
+use crate::documents::{Found, Reader};
 
 /// Domains of a page without `limit`.
 const DEFAULT_PAGE: u32 = 100;
@@ -173,23 +175,28 @@ pub(super) async fn count(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     PathHost(host): PathHost,
-) -> Result<Json<DomainDetail>, Refusal> {
-    Ok(Json(detail(&app, &host).await?))
+) -> Result<(Extension<RecordVersion>, Json<DomainDetail>), Refusal> {
+    let found = found(&app, &host).await?;
+    let version = Extension(found.record.version());
+    Ok((version, Json(document(&app, &found))))
 }
 
 /// All that is known of a domain.
 pub(super) async fn detail(app: &App, host: &Hostname) -> Result<DomainDetail, Refusal> {
+    Ok(document(app, &found(app, host).await?))
+}
+
+async fn found(app: &App, host: &Hostname) -> Result<Found, Refusal> {
     let found = reader(app).find(host, EVENTS).await?;
-    let found = found.ok_or_else(|| {
-        Refusal::not_found(format!(
-            "the service does not know the domain {host}; domains are created in the Cabinet"
-        ))
-    })?;
+    found.ok_or_else(|| unknown(host))
+}
+
+fn document(app: &App, found: &Found) -> DomainDetail {
     let configured = &app.settings.haproxy_agent;
     let now = app.now();
     let has_left =
         |edge: &str| found.has_left(edge, |known| edges::has_left(known, configured, now));
-    Ok(found.document(has_left))
+    found.document(has_left)
 }
 
 /// Surveys the fleet: domains by status, and the causes of failures.

@@ -6,13 +6,15 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Action, Issuance, PauseRequest, PauseScopeName, Resumed};
-use dps_application::operator::pauses;
+use dps_application::operator::{Target, pauses};
 use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
 use dps_domain::Hostname;
 use dps_domain::pause::PauseScope;
 
 use super::App;
 use super::auth::Caller;
+use super::conditional::IfMatch;
+use super::explain::unknown;
 use super::params::{JsonBody, PathHost, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::issuance;
@@ -63,43 +65,49 @@ pub(super) async fn resume(
 /// Pauses issuance for one hostname.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/pause", tag = "operator",
     operation_id = "pauseDomain", security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The pause is in force.", body = Issuance), ActionRefusals))]
 pub(super) async fn pause_domain(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
+    if_match: IfMatch,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Issuance>, Refusal> {
-    begin(
-        &app,
-        &caller,
-        &PauseScope::Domain(host),
-        action.reason.as_deref(),
-    )
-    .await
+    check(&app, if_match.target(&host)).await?;
+    let reason = action.reason.as_deref();
+    begin(&app, &caller, &PauseScope::Domain(host), reason).await
 }
 
 /// Ends the pause of issuance for one hostname.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/resume", tag = "operator",
     operation_id = "resumeDomain", security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The pause has ended.", body = Resumed), ActionRefusals))]
 pub(super) async fn resume_domain(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
+    if_match: IfMatch,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Resumed>, Refusal> {
-    end(
-        &app,
-        &caller,
-        &PauseScope::Domain(host),
-        action.reason.as_deref(),
-    )
-    .await
+    check(&app, if_match.target(&host)).await?;
+    let reason = action.reason.as_deref();
+    end(&app, &caller, &PauseScope::Domain(host), reason).await
+}
+
+/// Refuses a record that is not as the caller expects it. A pause is no part of the record.
+async fn check(app: &App, target: Target<'_>) -> Result<(), Refusal> {
+    if target.expected.is_none() {
+        return Ok(());
+    }
+    let found = app.store.domain_by_hostname(target.hostname).await?;
+    let found = found.ok_or_else(|| unknown(target.hostname))?;
+    Ok(target.check(&found)?)
 }
 
 async fn begin(

@@ -42,6 +42,18 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
         .map_err(|error| Refusal::field("query", shown(&error.body_text(), SHOWN)))
 }
 
+/// The body of a request, within its bound.
+pub(super) async fn body_bytes<S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<Bytes, Refusal> {
+    let read = Bytes::from_request(request, state).await;
+    read.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::field("body", "is larger than 16 KiB"),
+        _ => Refusal::field("body", error.body_text()),
+    })
+}
+
 /// A JSON body. An empty one counts as an object without members.
 pub(super) struct JsonBody<T>(pub(super) T);
 
@@ -49,20 +61,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let refuse = |detail: String| Refusal::field("body", detail);
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|error| match error.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => refuse("is larger than 16 KiB".to_owned()),
-                    _ => refuse(error.body_text()),
-                })?;
+        let bytes = body_bytes(request, state).await?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         // A derived `Deserialize` of a struct also accepts an array.
         serde_json::from_slice::<Map<String, Value>>(json)
             .and_then(|object| serde_json::from_value(Value::Object(object)))
             .map(Self)
-            .map_err(|error| refuse(shown(&error.to_string(), SHOWN)))
+            .map_err(|error| Refusal::field("body", shown(&error.to_string(), SHOWN)))
     }
 }
 

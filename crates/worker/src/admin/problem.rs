@@ -27,6 +27,10 @@ problem_codes! {
         MethodNotAllowed => "METHOD_NOT_ALLOWED", 405, "Method Not Allowed";
         /// The state does not allow the call, or others change it at the same time.
         Conflict => "CONFLICT", 409, "Conflict";
+        /// The domain was changed since its document was read.
+        RecordChanged => "RECORD_CHANGED", 412, "Record Changed";
+        /// The idempotency key was used for another call.
+        KeyReused => "KEY_REUSED", 422, "Idempotency Key Reused";
         /// The call was made too often lately.
         TooManyRequests => "TOO_MANY_REQUESTS", 429, "Too Many Requests";
         /// A field, parameter or header cannot be used.
@@ -216,10 +220,23 @@ impl Refusal {
         Self::new(AdminProblem::Conflict, detail)
     }
 
-    pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
-        let mut refusal = Self::new(AdminProblem::TooManyRequests, detail);
-        refusal.retry_after = Some(wait);
+    pub(super) fn key_reused() -> Self {
+        let mut refusal = Self::new(
+            AdminProblem::KeyReused,
+            "the key was used for another call; give each call a key of its own",
+        );
+        refusal.problem.field = Some("Idempotency-Key".to_owned());
         refusal
+    }
+
+    /// The same, with the time to wait before the next call.
+    pub(super) fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    pub(super) fn too_many(detail: impl Into<String>, wait: Duration) -> Self {
+        Self::new(AdminProblem::TooManyRequests, detail).after(wait)
     }
 
     pub(super) fn method_not_allowed() -> Self {
@@ -301,6 +318,7 @@ impl From<OperatorError> for Refusal {
         let code = match error {
             OperatorError::Store(error) => return error.into(),
             OperatorError::Unknown(_) | OperatorError::UnknownTenant(_) => AdminProblem::NotFound,
+            OperatorError::Changed(_) => AdminProblem::RecordChanged,
             OperatorError::NotPaused(_)
             | OperatorError::NotLive { .. }
             | OperatorError::NotWaiting { .. }

@@ -15,6 +15,8 @@ use crate::admin::is_missing;
 
 /// Tokens at most.
 const MAX_TOKENS: usize = 100;
+/// Calls of a holder a minute, as a bound can be set.
+const MAX_PER_MINUTE: u32 = 100_000;
 /// Longest name of a token, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -30,6 +32,10 @@ pub struct Admin {
     pub tls: Tls,
     /// Allows calls without TLS from other machines, for networks that encrypt by themselves.
     pub allow_unencrypted: bool,
+    /// Calls of one holder a minute at most, at each replica.
+    pub requests_per_minute: u32,
+    /// Of these, calls that act.
+    pub actions_per_minute: u32,
 }
 
 /// An element of `Admin:Tokens`.
@@ -81,6 +87,8 @@ impl Default for Admin {
             tokens: Vec::new(),
             tls: Tls::default(),
             allow_unencrypted: false,
+            requests_per_minute: 600,
+            actions_per_minute: 60,
         }
     }
 }
@@ -106,6 +114,12 @@ impl Admin {
     }
 
     pub(super) fn check(&self, report: &mut Report) {
+        for (key, value) in [
+            ("Admin:RequestsPerMinute", self.requests_per_minute),
+            ("Admin:ActionsPerMinute", self.actions_per_minute),
+        ] {
+            report.count(key, value, 1..=MAX_PER_MINUTE);
+        }
         match self.server_tls() {
             Err(error) => report.error("Admin:Tls", with_causes(error.as_ref())),
             Ok(None) if !self.listen.ip().is_loopback() && !self.allow_unencrypted => {

@@ -384,7 +384,8 @@ async fn a_changed_token_file_is_taken_over_and_one_that_cannot_be_used_is_logge
 
 #[tokio::test]
 async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
-    let (world, api) = world(Options::quick()).await;
+    let often = json!({ "Admin": { "RequestsPerMinute": 100_000, "ActionsPerMinute": 100_000 } });
+    let (world, api) = world(Options::quick().with(&often)).await;
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
     let waiting = world.customer.add("www.nowhere.test").await;
@@ -405,6 +406,8 @@ async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
             ("by", vec![json!("status"), json!("tenant")]),
             ("name", vec![json!(HOST), json!("http://127.0.0.1:1")]),
             ("reason", vec![json!("as asked")]),
+            ("Idempotency-Key", vec![json!("1"), json!("2"), json!("3")]),
+            ("If-Match", vec![json!("*"), json!("\"unknown\"")]),
         ]),
         allowed_faults: Vec::new(),
         requests: 40,

@@ -53,7 +53,25 @@ fn every_call_needs_a_token_and_documents_its_refusals() {
             assert_eq!(responses.contains_key("403"), is_acting, "{words}");
             let role = call["tags"][0].as_str().unwrap();
             assert_eq!(role == "viewer", !is_acting, "{words}: {role}");
+            let headers = call["parameters"].as_array().into_iter().flatten();
+            let mut headers = headers.filter(|one| one["in"] == "header");
+            let header = if is_acting {
+                "Idempotency-Key"
+            } else {
+                "If-None-Match"
+            };
+            assert!(
+                headers.any(|one| one["name"] == header),
+                "{words}: {header}"
+            );
+            for (status, is_expected) in [("304", !is_acting), ("422", is_acting), ("429", true)] {
+                let is_answer = responses.contains_key(status);
+                assert_eq!(is_answer, is_expected, "{words}: {status}");
+            }
             for (status, response) in responses {
+                if status == "304" {
+                    continue;
+                }
                 let media_type = if status.as_str() < "400" {
                     "application/json"
                 } else {

@@ -7,6 +7,7 @@
 
 mod active;
 mod admin;
+mod admin_calls;
 mod admin_document;
 mod broken;
 mod caa;

@@ -70,7 +70,7 @@ pub(super) async fn retry(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    retry_domain(&app, &caller, &host, action.reason()).await?;
+    retry_domain(&app, &caller, (&host).into(), action.reason()).await?;
     Ok(back_to(&host, "retry"))
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn renew(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    renew_domain(&app, &caller, &host, action.reason()).await?;
+    renew_domain(&app, &caller, (&host).into(), action.reason()).await?;
     Ok(back_to(&host, "renew"))
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn recheck(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    recheck_domain(&app, &caller, &host, action.reason()).await?;
+    recheck_domain(&app, &caller, (&host).into(), action.reason()).await?;
     Ok(back_to(&host, "recheck"))
 }
 

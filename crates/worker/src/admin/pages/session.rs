@@ -75,6 +75,9 @@ pub(super) async fn require(
         let here = here.map_or("/", |here| here.as_str());
         return to_sign_in(request.method(), request.headers(), here);
     };
+    if let Err(refusal) = app.rates.admit(&caller, request.method()) {
+        return refusal.into_response();
+    }
     if caller.role < role {
         return Refusal::forbidden(&caller, role).into_response();
     }
