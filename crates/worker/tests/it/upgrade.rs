@@ -13,7 +13,7 @@ use dps_domain::{Phase, Timestamp};
 use dps_lab::postgres;
 use serde_json::json;
 
-use crate::world::{Database, Options, World, dps, npgsql};
+use crate::world::{Database, EDGE, Options, World, dps, npgsql};
 
 const SQLITE: Dump = Dump {
     store: include_str!("../upgrade/store-sqlite.sql"),
@@ -115,7 +115,7 @@ async fn upgrade(target: Target, dump: &'static Dump) {
     };
     let world = World::start(options).await;
     for host in [LIVE, RENEWING, ISSUED].into_iter().chain(ORDERED) {
-        world.point_at_us(host);
+        point_by_address(&world, host);
     }
 
     // An edge that has none of them at first serves what was served and issued.
@@ -128,9 +128,18 @@ async fn upgrade(target: Target, dump: &'static Dump) {
         world.wait_until_served(host).await;
         assert_eq!(world.pebble.orders_for(host), 1, "{host}");
     }
+    // What is served by address and uncontested is renewed without a proof.
+    for host in [LIVE, ISSUED] {
+        said(world.home(), &["domains", "renew", host]);
+        world.wait_until_served(host).await;
+        assert_eq!(world.pebble.orders_for(host), 1, "{host}");
+    }
     for host in [LIVE, RENEWING, ISSUED].into_iter().chain(ORDERED) {
         let id = world.customer.id_of(host).await;
-        world.wait_for_status(&id, "Active").await;
+        let active = world.wait_for_status(&id, "Active").await;
+        assert!(active["ownershipVerification"].is_null(), "{active}");
+        let history = said(world.home(), &["domains", "show", host]);
+        assert!(!history.contains("DNS_OWNERSHIP_REQUIRED"), "{history}");
     }
     let moved = world.customer.id_of(MOVED).await;
     world.wait_for_code(&moved, "DNS_MOVED").await;
@@ -145,6 +154,14 @@ async fn upgrade(target: Target, dump: &'static Dump) {
     assert_eq!(pending["status"], "PendingDns", "{pending}");
     let log = world.service.log_text();
     assert!(!log.contains(r#""level":"ERROR""#), "{log}");
+}
+
+/// A name with the address of the edge, without a CNAME.
+fn point_by_address(world: &World, host: &str) {
+    for zone in [&world.zone, &world.second_zone] {
+        zone.clear(host);
+        zone.set_a(host, &[EDGE]);
+    }
 }
 
 /// Migrates a dump, and reads which domains have moved away: one that is served, and one whose
