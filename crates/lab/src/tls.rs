@@ -11,6 +11,6 @@ mod watcher;
 pub use authority::{LocalAuthority, ServerIdentity};
 pub use client::{client_config, install_crypto_provider};
 pub use get::{HttpsReply, https_get};
-pub use leaf::{Leaf, served_leaf};
+pub use leaf::{Leaf, presented_leaf, served_leaf};
 pub use server::TlsServer;
 pub use watcher::{HandshakeReport, HandshakeWatcher};

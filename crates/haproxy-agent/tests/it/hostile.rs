@@ -136,7 +136,7 @@ async fn requests_mutated_at_random_never_break_the_agent_or_change_what_they_mu
                 let hostname = accepted.hostname.to_string();
                 assert_eq!(
                     presented(&world, Some(&hostname)).await,
-                    Ok(accepted.fingerprint),
+                    Some(accepted.fingerprint),
                     "round {round}: {hostname}"
                 );
                 before = edge(&world).await;
@@ -152,7 +152,7 @@ async fn requests_mutated_at_random_never_break_the_agent_or_change_what_they_mu
         refused.len() > 3,
         "the mutations reach too little: {refused:?}"
     );
-    assert!(presented(&world, Some(HOST)).await.is_ok());
+    assert!(presented(&world, Some(HOST)).await.is_some());
     assert_eq!(before.stores.transaction, None);
     world.assert_loadable();
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::client::client_config;
+use super::client::{client_config, trusting_config};
 use crate::LabError;
 
 /// How long connecting and shaking hands may take together.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
 
-/// A leaf certificate that passed verification.
+/// A leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// The certificate itself.
@@ -45,6 +45,32 @@ pub async fn served_leaf(
     handshake(address, host, &client_config(root_pem)?)
         .await
         .map(|(_, leaf)| leaf)
+}
+
+/// Shakes hands with `address` sending `host` as SNI, or no SNI, and returns whatever leaf is
+/// presented: an expired one, or one of any name and issuer. `None` if the server refuses the name
+/// with the alert `unrecognized_name` (RFC 6066 §3).
+///
+/// # Errors
+/// [`LabError::Io`] when connecting or the handshake fails otherwise.
+pub async fn presented_leaf(
+    address: SocketAddr,
+    host: Option<&str>,
+) -> Result<Option<Leaf>, LabError> {
+    let mut config = trusting_config();
+    config.enable_sni = host.is_some();
+    let host = host.unwrap_or("without-sni.test");
+    match handshake(address, host, &Arc::new(config)).await {
+        Ok((_, leaf)) => Ok(Some(leaf)),
+        Err(LabError::Io { source, .. }) if is_unrecognized_name(&source) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_unrecognized_name(error: &std::io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    let refused = rustls::Error::AlertReceived(AlertDescription::UnrecognisedName);
+    error == Some(&refused)
 }
 
 /// One full handshake, bounded in time.

@@ -51,15 +51,25 @@ pub(crate) fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
         .collect()
 }
 
+fn agent_at(address: SocketAddr) -> AgentClient {
+    let base = format!("http://{address}").parse().unwrap();
+    let token = SecretString::from(AGENT_TOKEN);
+    AgentClient::new(base, token, ClientOptions::default()).unwrap()
+}
+
 async fn digest(agent: SocketAddr) -> Option<String> {
-    let base = format!("http://{agent}").parse().unwrap();
-    let client = AgentClient::new(
-        base,
-        SecretString::from(AGENT_TOKEN),
-        ClientOptions::default(),
-    )
-    .unwrap();
-    client.inventory(None, 1).await.ok().map(|page| page.digest)
+    let page = agent_at(agent).inventory(None, 1).await;
+    page.ok().map(|page| page.digest)
+}
+
+/// The hostnames in the lists of all agents.
+pub(crate) async fn held_by_all(world: &World) -> Vec<String> {
+    let mut held = BTreeSet::new();
+    for (agent, _) in edges(world) {
+        let page = agent_at(agent).inventory(None, 100).await.unwrap();
+        held.extend(page.items.iter().map(|item| item.hostname.to_string()));
+    }
+    held.into_iter().collect()
 }
 
 /// Waits until the agents hold the same, and sees every edge present the same certificates to

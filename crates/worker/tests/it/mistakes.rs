@@ -189,8 +189,8 @@ async fn a_removed_domain_leaves_the_edge_and_may_come_back() {
     world.visit(host).await;
     world.customer.remove(&ids[0]).await;
     world.wait_for_status(&ids[0], "Removed").await;
-    let refused = dps_lab::tls::served_leaf(world.https, host, &world.root_pem).await;
-    assert!(refused.is_err(), "{host} is served after its removal");
+    let presented = dps_lab::tls::presented_leaf(world.https, Some(host)).await;
+    assert_eq!(presented.unwrap(), None, "{host} after its removal");
     world.visit(neighbour).await;
 
     let again = world.add(host).await;
