@@ -47,9 +47,9 @@ pub async fn served_leaf(
         .map(|(_, leaf)| leaf)
 }
 
-/// Shakes hands with `address` sending `host` as SNI, or no SNI, and returns whatever leaf is
-/// presented: an expired one, or one of any name and issuer. `None` if the server refuses the name
-/// with the alert `unrecognized_name` (RFC 6066 §3).
+/// Shakes hands with `address` sending `host` as SNI, or no SNI. Returns whatever leaf is presented:
+/// an expired one, or one of any name and issuer. `None` if the server refuses the name with the
+/// alert `unrecognized_name` (RFC 6066 §3).
 ///
 /// # Errors
 /// [`LabError::Io`] when connecting or the handshake fails otherwise.

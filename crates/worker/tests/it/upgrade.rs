@@ -128,7 +128,7 @@ async fn upgrade(target: Target, dump: &'static Dump) {
         world.wait_until_served(host).await;
         assert_eq!(world.pebble.orders_for(host), 1, "{host}");
     }
-    // What is served by address and uncontested is renewed without a proof.
+    // A served, uncontested name is renewed by address, without a proof.
     for host in [LIVE, ISSUED] {
         said(world.home(), &["domains", "renew", host]);
         world.wait_until_served(host).await;
