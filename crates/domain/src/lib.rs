@@ -46,6 +46,7 @@ pub mod status;
 pub mod text;
 pub mod timestamp;
 pub mod until;
+pub mod webhook;
 
 pub use causes::with_causes;
 pub use event_kind::EventKind;

@@ -25,6 +25,7 @@ use crate::action::OperatorAction;
 use crate::lane::{Lane, LaneInputs};
 use crate::limits::Entry;
 use crate::renewal::info::RenewalInfo;
+use crate::webhook::{self, WebhookEvent};
 use crate::{DomainId, Failure, Hostname, OrderGate, Ownership, Phase, Timestamp};
 
 pub use event::DomainEvent;
@@ -183,11 +184,22 @@ pub struct RecordWrite {
     pub renewal_info: Option<RenewalInfo>,
     /// The operator's action that the write is. Kept by a write from outside a lease alone.
     pub action: Option<Box<OperatorAction>>,
+    /// The events for the receivers of webhooks.
+    pub webhooks: Vec<WebhookEvent>,
 }
 
 impl RecordWrite {
-    /// The record alone.
-    const fn of(record: DomainRecord) -> Self {
+    /// The record, and the events of its transition. A new record has no `before`.
+    fn of(before: Option<&DomainRecord>, record: DomainRecord) -> Self {
+        let webhooks = webhook::events(before, &record);
+        Self {
+            webhooks,
+            ..Self::unchecked(record)
+        }
+    }
+
+    /// Writes any record as it is. For tests and benchmarks of stores; the service never calls it.
+    pub const fn unchecked(record: DomainRecord) -> Self {
         Self {
             record,
             report: None,
@@ -195,12 +207,8 @@ impl RecordWrite {
             ledger: Vec::new(),
             renewal_info: None,
             action: None,
+            webhooks: Vec::new(),
         }
-    }
-
-    /// Writes any record as it is. For tests and benchmarks of stores; the service never calls it.
-    pub const fn unchecked(record: DomainRecord) -> Self {
-        Self::of(record)
     }
 
     /// The new record. `id` and `created_at` never change; the store counts `revision`.
@@ -224,6 +232,13 @@ impl RecordWrite {
     #[must_use]
     pub fn with_event(mut self, event: DomainEvent) -> Self {
         self.event = Some(event);
+        self
+    }
+
+    /// Adds the events that the transition from `before` makes. For tests of stores.
+    #[must_use]
+    pub fn with_webhooks_since(mut self, before: &DomainRecord) -> Self {
+        self.webhooks = webhook::events(Some(before), &self.record);
         self
     }
 

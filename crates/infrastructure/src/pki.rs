@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dps_application::ports::Pki;
 use dps_application::ports::pki::{CertificateDetails, ChainRejected, PkiError};
 use dps_domain::{Hostname, Timestamp};
-use dps_x509::{CertificateBundle, CertificateKey, Leaf, Roots};
+use dps_x509::{CertificateBundle, CertificateChain, CertificateKey, Leaf, Roots};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The roots that issued chains must lead to.
@@ -117,6 +117,11 @@ impl Pki for X509Pki {
             ari_id: ari_id(leaf),
             chain_pem: chain.to_pem(),
         })
+    }
+
+    fn issuer(&self, chain_pem: &str) -> Option<String> {
+        let chain = CertificateChain::from_pem(chain_pem).ok()?;
+        Some(chain.leaf().issuer.clone())
     }
 }
 

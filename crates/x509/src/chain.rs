@@ -64,6 +64,8 @@ pub struct Leaf {
     pub not_after: Timestamp,
     /// Subject alternative names of type DNS, lower case, in the certificate's order.
     pub dns_names: Vec<String>,
+    /// The issuer's distinguished name (RFC 4514).
+    pub issuer: String,
 }
 
 /// A parsed certificate chain, leaf first. [`check`](crate::check) verifies it.
@@ -205,5 +207,6 @@ fn read_leaf(certificate: &X509Certificate<'_>, der: &[u8]) -> Option<Leaf> {
         not_before: Timestamp::from_unix_seconds(validity.not_before.timestamp()),
         not_after: Timestamp::from_unix_seconds(validity.not_after.timestamp()),
         dns_names,
+        issuer: certificate.issuer().to_string(),
     })
 }

@@ -206,7 +206,7 @@ async fn move_renewal(
         let issued_at = issued.map_or(now, |stored| stored.certificate.created_at.min(now));
         let plan = plan.after_issuance(issued_at, poll.validity);
         let context = service.settle_context(began.elapsed(), 0.0);
-        let Some(write) = apply_renewal_info(record, info, plan, &context) else {
+        let Some(write) = apply_renewal_info(&record, info, plan, &context) else {
             return Ok(false);
         };
         let wakes = Wakes::of(&write, context.now);

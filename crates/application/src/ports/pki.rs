@@ -44,6 +44,9 @@ pub trait Pki: Send + Sync {
         host: &Hostname,
         now: Timestamp,
     ) -> Result<CertificateDetails, ChainRejected>;
+
+    /// The name of the leaf's issuer (RFC 4514); `None` if the chain cannot be read.
+    fn issuer(&self, chain_pem: &str) -> Option<String>;
 }
 
 /// A key could not be made or read.

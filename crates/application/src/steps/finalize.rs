@@ -40,7 +40,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     // continues with that certificate.
     if let Some(stored) = service.store.certificate_of_order(id).await? {
         context.evidence.order(OrderEffect::Issued);
-        return Ok(stored_outcome(&stored));
+        return Ok(stored_outcome(context, &stored));
     }
     let Some(order) = service.store.order(id).await? else {
         return Err(Fault::Inconsistent(format!(
@@ -298,14 +298,16 @@ async fn store(
     let stored = service.store.certificate_insert(&certificate).await?;
     crash_point::after(Effect::CertificateSave);
     context.evidence.order(OrderEffect::Issued);
-    Ok(stored_outcome(&stored))
+    Ok(stored_outcome(context, &stored))
 }
 
-fn stored_outcome(stored: &StoredCertificate) -> Outcome {
+fn stored_outcome(context: &StepContext<'_>, stored: &StoredCertificate) -> Outcome {
     let certificate = &stored.certificate;
     let detail = json!({
         "fingerprint": certificate.details.fingerprint,
         "serial": certificate.details.serial,
+        "issuer": context.service.pki.issuer(&certificate.details.chain_pem),
+        "notBefore": certificate.details.not_before,
         "notAfter": certificate.details.not_after,
     });
     Outcome::Moved {

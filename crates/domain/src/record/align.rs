@@ -89,12 +89,13 @@ pub fn arrival(
     } else {
         EventKind::DomainTakenIn
     };
-    Some(started(context, record, domain, names, kind))
+    Some(started(context, None, record, domain, names, kind))
 }
 
 /// The record that starts, or that cannot because its name or target is refused.
 fn started(
     context: &AlignContext<'_>,
+    before: Option<&DomainRecord>,
     mut record: DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
@@ -114,7 +115,7 @@ fn started(
         let event = DomainEvent::of(&record, kind, detail, context.replica);
         return RecordWrite {
             event: Some(event),
-            ..RecordWrite::of(record)
+            ..RecordWrite::of(before, record)
         };
     };
     record.phase = Phase::Failed;
@@ -125,7 +126,7 @@ fn started(
     RecordWrite {
         report: Some(current_report(&record, None, context.policy)),
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(before, record)
     }
 }
 
@@ -179,7 +180,7 @@ fn begun(
     } else {
         begin_anew(&mut after, context.now);
     }
-    let mut write = started(context, after, domain, names, kind);
+    let mut write = started(context, Some(record), after, domain, names, kind);
     let report = current_report(&write.record, None, context.policy);
     write.report.get_or_insert(report);
     write
@@ -233,7 +234,7 @@ pub fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option
     let event = DomainEvent::of(&record, EventKind::NameLeft, detail, context.replica);
     Some(RecordWrite {
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(None, record)
     })
 }
 

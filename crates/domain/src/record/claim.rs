@@ -34,6 +34,6 @@ pub fn superseded(
     Ok(RecordWrite {
         report,
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     })
 }

@@ -14,7 +14,7 @@ pub fn noted(before: &DomainRecord, now: Timestamp, replica: &str) -> RecordWrit
     let event = DomainEvent::of(&record, EventKind::CabinetMissing, json!({}), replica);
     RecordWrite {
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     }
 }
 
@@ -37,6 +37,6 @@ pub fn take_down(
     let event = DomainEvent::of(&record, EventKind::RemovalMissing, detail, replica);
     Ok(RecordWrite {
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     })
 }

@@ -138,7 +138,7 @@ pub fn limit_lifted(
         ..before.clone()
     };
     let detail = json!({ "limit": kind.as_str() });
-    noted(record, EventKind::LimitLifted, detail, who)
+    noted(before, record, EventKind::LimitLifted, detail, who)
 }
 
 /// Makes a record due at `now` whose order waited for the end of a pause of issuance.
@@ -148,7 +148,7 @@ pub fn pause_ended(before: &DomainRecord, now: Timestamp, who: &str) -> RecordWr
         updated_at: now,
         ..before.clone()
     };
-    noted(record, EventKind::IssuanceResumed, json!({}), who)
+    noted(before, record, EventKind::IssuanceResumed, json!({}), who)
 }
 
 /// Makes a record due at `due` that waited for the end of an outage; `None` if it is due by then.
@@ -156,11 +156,12 @@ pub fn pause_ended(before: &DomainRecord, now: Timestamp, who: &str) -> RecordWr
 pub fn outage_ended(before: &DomainRecord, due: Timestamp, now: Timestamp) -> Option<RecordWrite> {
     let is_sooner = before.next_attempt_at.is_some_and(|at| at > due);
     is_sooner.then(|| {
-        RecordWrite::of(DomainRecord {
+        let record = DomainRecord {
             next_attempt_at: Some(before.order_gate.not_before(due)),
             updated_at: now,
             ..before.clone()
-        })
+        };
+        RecordWrite::of(Some(before), record)
     })
 }
 
@@ -195,7 +196,7 @@ fn recorded(
         .of_many(1);
     RecordWrite {
         action: Some(Box::new(action)),
-        ..noted(record, event, detail, by.who)
+        ..noted(before, record, event, detail, by.who)
     }
 }
 
@@ -206,10 +207,16 @@ fn state(record: &DomainRecord) -> String {
     format!("{}, {due}", record.phase.name())
 }
 
-fn noted(record: DomainRecord, kind: EventKind, detail: Value, who: &str) -> RecordWrite {
+fn noted(
+    before: &DomainRecord,
+    record: DomainRecord,
+    kind: EventKind,
+    detail: Value,
+    who: &str,
+) -> RecordWrite {
     let event = DomainEvent::of(&record, kind, detail, who);
     RecordWrite {
         event: Some(event),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     }
 }

@@ -12,7 +12,7 @@ use crate::{Event, EventKind, Phase};
 /// domain changes. A renewal that is under way becomes urgent when the certificate must go, and is
 /// left alone otherwise; `None` then.
 pub fn apply_renewal_info(
-    mut record: DomainRecord,
+    before: &DomainRecord,
     info: &RenewalInfo,
     plan: RenewalPlan,
     context: &SettleContext<'_>,
@@ -21,6 +21,7 @@ pub fn apply_renewal_info(
         renew_at,
         urgent_from,
     } = plan;
+    let mut record = before.clone();
     match record.phase {
         Phase::Live {
             next: Next::At(_), ..
@@ -57,6 +58,6 @@ pub fn apply_renewal_info(
     Some(RecordWrite {
         event,
         renewal_info: Some(info.clone()),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     })
 }

@@ -161,7 +161,7 @@ pub(super) fn settle(
     Ok(RecordWrite {
         event: line,
         ledger: context.limits.entries(before, &findings.order_effects),
-        ..RecordWrite::of(record)
+        ..RecordWrite::of(Some(before), record)
     })
 }
 

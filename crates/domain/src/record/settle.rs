@@ -18,7 +18,7 @@ use crate::renewal::info::RenewalInfo;
 use crate::sentence::{Instruction, sentence};
 use crate::{
     Event, EventKind, Failure, FailureCode, IllegalTransition, Issuance, OrderGate, Phase,
-    Timestamp, bounds, renewal,
+    Timestamp, bounds, renewal, webhook,
 };
 
 /// The input of settling besides record and outcome.
@@ -163,15 +163,19 @@ fn settle_phase(
     revocation::begin(&mut record, before, context.policy, context.now);
     let info = first_renewal_info(before, &record, context);
     let report = report(before, &record, message, context.policy);
+    let is_stored = kind == EventKind::CertificateStored;
+    let issued = is_stored.then(|| webhook::issued(&record, &detail));
     let detail = with_evidence(detail, findings.evidence);
     let event = event(&record, kind, detail, context);
-    Ok(RecordWrite {
+    let mut write = RecordWrite {
         report,
         event: Some(bounds::event(&event).into_owned()),
         ledger: context.limits.entries(before, &findings.order_effects),
         renewal_info: info,
-        ..RecordWrite::of(record)
-    })
+        ..RecordWrite::of(Some(before), record)
+    };
+    write.webhooks.extend(issued);
+    Ok(write)
 }
 
 /// Since when the customer's side is waited for. The time that passed since a failure of others,

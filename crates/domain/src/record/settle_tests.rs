@@ -662,7 +662,7 @@ fn a_certificate_that_the_ca_wants_replaced_is_renewed_now_and_before_others() {
             renew_at,
             urgent_from: renew_at,
         };
-        with_context(|context| apply_renewal_info(before.clone(), &info, plan, context)).unwrap()
+        with_context(|context| apply_renewal_info(&before, &info, plan, context)).unwrap()
     };
     let done = moved(NOW);
     assert_eq!(done.record.next_attempt_at, Some(NOW));

@@ -105,6 +105,10 @@ impl Pki for PaperPki {
             chain_pem: chain_pem.to_owned(),
         })
     }
+
+    fn issuer(&self, _chain_pem: &str) -> Option<String> {
+        None
+    }
 }
 
 /// Hides nothing, and opens a secret only in the context in which it was sealed.

@@ -112,7 +112,7 @@ pub fn change(
     Ok(Some(RecordWrite {
         report,
         event: Some(event),
-        ..RecordWrite::of(after)
+        ..RecordWrite::of(Some(record), after)
     }))
 }
 
