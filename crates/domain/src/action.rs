@@ -65,6 +65,8 @@ words! {
         IssuancePause => "issuance.pause",
         /// A pause of issuance was ended.
         IssuanceResume => "issuance.resume",
+        /// Events were delivered again to receivers of webhooks.
+        WebhooksRedeliver => "webhooks.redeliver",
     }
 }
 

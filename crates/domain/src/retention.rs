@@ -22,6 +22,9 @@ const FLEET_COUNTS: Duration = DAY.saturating_mul(30);
 /// Time for which an operator's actions are kept: more than a year, for its review.
 const ACTIONS: Duration = DAY.saturating_mul(400);
 
+/// Time for which events of webhooks are kept, so that they can be delivered again.
+const WEBHOOKS: Duration = DAY.saturating_mul(14);
+
 /// Lines of history that a renewal without a fault adds, and the recheck before it.
 const LINES_PER_RENEWAL: u64 = 7;
 
@@ -59,12 +62,14 @@ pub enum Prunable {
     Action,
     /// Idempotency keys, by the beginning of their call.
     IdempotencyKey,
+    /// Events for the receivers of webhooks, delivered or given up, by age.
+    WebhookDelivery,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -78,6 +83,7 @@ impl Prunable {
         Self::FleetCount,
         Self::Action,
         Self::IdempotencyKey,
+        Self::WebhookDelivery,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -96,6 +102,7 @@ impl Prunable {
             Self::FleetCount => "fleet_count",
             Self::Action => "action",
             Self::IdempotencyKey => "idempotency_key",
+            Self::WebhookDelivery => "webhook_delivery",
         }
     }
 }
@@ -146,6 +153,7 @@ impl Retention {
             Prunable::FleetCount => now - FLEET_COUNTS,
             Prunable::Action => now - ACTIONS,
             Prunable::IdempotencyKey => now - idempotency::KEPT,
+            Prunable::WebhookDelivery => now - WEBHOOKS,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,
             Prunable::Bucket | Prunable::EndedKey | Prunable::Certificate => now,
         }

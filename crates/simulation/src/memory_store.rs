@@ -24,6 +24,7 @@ mod records;
 mod renewal_info;
 mod row;
 mod sync;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -113,6 +114,7 @@ struct State {
     idempotency: BTreeMap<(String, String), KeptKey>,
     tokens_drawn: u128,
     due: prune::Due,
+    webhooks: webhooks::Deliveries,
 }
 
 impl MemoryStore {

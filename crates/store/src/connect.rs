@@ -9,6 +9,7 @@ use dps_database::{
     ConnectError, Durability, MigrateError, OpenOptions, OperationTimes, SchemaError, Target,
 };
 use dps_domain::shard::ShardKey;
+use dps_domain::webhook::WebhookReceiver;
 use dps_file_lock::FileLock;
 use tokio::sync::OnceCell;
 
@@ -76,6 +77,7 @@ pub struct Store {
     pub(crate) events_per_domain: u32,
     pub(crate) turns: Arc<Turns>,
     pub(crate) shard_key: Arc<OnceCell<ShardKey>>,
+    pub(crate) webhooks: Arc<[WebhookReceiver]>,
 }
 
 impl std::fmt::Debug for Store {
@@ -121,7 +123,15 @@ impl Store {
             events_per_domain: options.events_per_domain,
             turns: Arc::default(),
             shard_key: Arc::default(),
+            webhooks: Arc::default(),
         })
+    }
+
+    /// Writes the events of records for these receivers. Without any, no event is written.
+    #[must_use]
+    pub fn with_webhooks(mut self, receivers: Vec<WebhookReceiver>) -> Self {
+        self.webhooks = receivers.into();
+        self
     }
 
     /// Brings the database to this program's schema. Safe beside others that do the same.

@@ -60,7 +60,7 @@ statements! {
 pub(crate) async fn insert_all(
     database: &Database,
     writes: &[RecordWrite],
-    rules: Rules,
+    rules: Rules<'_>,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("insert domains").await?;
     let mut inserted = Vec::with_capacity(writes.len());
@@ -113,7 +113,7 @@ pub(crate) async fn update(
     database: &Database,
     write: &RecordWrite,
     action_id: ActionId,
-    rules: Rules,
+    rules: Rules<'_>,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
     let mut args = record_args(write.record(), write.record().revision, rules);

@@ -45,6 +45,7 @@ mod statement_tests;
 mod sync;
 mod term;
 mod wakes;
+mod webhooks;
 
 pub use connect::{Store, StoreOptions};
 #[cfg(feature = "bench")]

@@ -29,10 +29,11 @@ impl Store {
         LeaseToken::new(now, self.randomness.id_bytes())
     }
 
-    async fn rules(&self) -> Result<Rules, StoreError> {
+    async fn rules(&self) -> Result<Rules<'_>, StoreError> {
         Ok(Rules {
             kept: self.events_per_domain,
             shard_key: self.shard_key().await?,
+            webhooks: &self.webhooks,
         })
     }
 }

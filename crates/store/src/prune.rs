@@ -107,6 +107,12 @@ statements! {
         "FOR UPDATE OF old",
         ")"
     );
+    WEBHOOKS = skipping_locked!(
+        "DELETE FROM webhook_deliveries WHERE id IN (\
+         SELECT id FROM webhook_deliveries WHERE created_at < $1 AND state IN ('delivered', 'failed') ORDER BY created_at LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
     ORDERS = skipping_locked!(
         "DELETE FROM acme_orders WHERE id IN (SELECT old.id FROM acme_orders AS old \
          JOIN custom_domains AS record ON record.id = old.domain_id \
@@ -154,6 +160,7 @@ impl PruneStore for Store {
             Prunable::Order => (ORDERS, args![until, batch.limit]),
             Prunable::IdempotencyKey => (IDEMPOTENCY_KEYS, args![until, batch.limit]),
             Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
+            Prunable::WebhookDelivery => (WEBHOOKS, args![until, batch.limit]),
             Prunable::Action => {
                 // Identifiers are in the order of time.
                 let first = ActionId::new(until, [0; 10]).to_string();

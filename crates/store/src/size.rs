@@ -62,6 +62,7 @@ tables! {
     BUCKETS "rate_limit_buckets",
     SLOTS "rate_limit_slots",
     POLLS "renewal_questions",
+    WEBHOOKS "webhook_deliveries",
 }
 
 impl Store {

@@ -14,7 +14,7 @@ use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
     installation, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync,
-    wakes,
+    wakes, webhooks,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -47,6 +47,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("size", size::ALL),
         ("sync", sync::ALL),
         ("wakes", wakes::ALL),
+        ("webhooks", webhooks::ALL),
     ];
     let named = |(module, all): (&str, &[(&str, Sql)])| {
         all.iter()
@@ -166,7 +167,7 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 16] = [
+const FILL: [&str; 17] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -204,10 +205,13 @@ const FILL: [&str; 16] = [
      SELECT id, 0, '', '', '', '', '', '', '', '' FROM custom_domains",
     "INSERT INTO idempotency_keys (holder, idempotency_key, fingerprint, begun_at) \
      SELECT 'holder-' || next_attempt_at % 100, id, '', next_attempt_at FROM custom_domains",
+    "INSERT INTO webhook_deliveries (receiver, event_id, domain_id, body, state, attempt, due_at, pending_since, created_at) \
+     SELECT 'receiver', id, id, '', CASE WHEN next_attempt_at % 3 = 0 THEN 'delivered' ELSE 'pending' END, 0, \
+     CASE WHEN next_attempt_at % 3 = 1 THEN next_attempt_at END, 0, next_attempt_at FROM custom_domains",
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "idempotency_keys",
     "custom_domains",
     "outbox",
@@ -223,6 +227,7 @@ const TABLES: [&str; 15] = [
     "fleet_counts",
     "operator_actions",
     "issuance_pauses",
+    "webhook_deliveries",
 ];
 
 /// A part of the name of the index of a table's key, which both databases name themselves.
@@ -238,7 +243,7 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 38] = [
+const HOT: [(&str, &str, &[&str]); 46] = [
     ("idempotency::FIND", IDEMPOTENCY_KEY, &["'ann'", "'id-77'"]),
     ("idempotency::COUNT", IDEMPOTENCY_KEY, &["'ann'", "10"]),
     (
@@ -262,6 +267,46 @@ const HOT: [(&str, &str, &[&str]); 38] = [
         "domains::lock::LOCK_TO_ORDER",
         PAUSES_KEY,
         &["'id-77'", "'token'"],
+    ),
+    (
+        "webhooks::NEXT_DUE",
+        "webhook_deliveries_due",
+        &["'receiver'"],
+    ),
+    (
+        "webhooks::DUE",
+        "webhook_deliveries_due",
+        &["'receiver'", "50", "10"],
+    ),
+    (
+        "webhooks::PROMOTE",
+        "webhook_deliveries_waiting",
+        &["'receiver'", "'id-5'", "50"],
+    ),
+    (
+        "webhooks::ADOPT",
+        "webhook_deliveries_waiting",
+        &["'receiver'", "'id-5'"],
+    ),
+    (
+        "webhooks::COUNT",
+        "webhook_deliveries_since",
+        &["'receiver'", "10"],
+    ),
+    (
+        "webhooks::OLDEST",
+        "webhook_deliveries_since",
+        &["'receiver'", "10"],
+    ),
+    (
+        "webhooks::REQUEST_EVENT",
+        "webhook_deliveries_event",
+        &["'id-5'", "''", "50"],
+    ),
+    (
+        "prune::WEBHOOKS",
+        "webhook_deliveries_created",
+        &["50", "10"],
     ),
     ("prune::ACTIONS", ACTIONS_KEY, &["'id-5'", "10"]),
     ("actions::NEWEST", ACTIONS_KEY, &["'id-5'", "10"]),

@@ -18,6 +18,7 @@ pub mod periodic;
 pub mod prune;
 pub mod records;
 pub mod secrets;
+pub mod webhooks;
 
 use async_trait::async_trait;
 
@@ -41,6 +42,9 @@ pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
 pub use secrets::{SecretRow, SecretStore};
+pub use webhooks::{
+    GiveUp, Redelivered, Redelivery, WebhookDelivery, WebhookState, WebhookStore, WebhooksWaiting,
+};
 
 /// The CertificateStore: the sum of its slices.
 #[async_trait]
@@ -59,6 +63,7 @@ pub trait CertificateStore:
     + PruneStore
     + RecordStore
     + SecretStore
+    + WebhookStore
     + FleetStore
     + FleetView
     + RenewalInfoStore

@@ -90,6 +90,7 @@ impl State {
             Prunable::Certificate => self.prune_certificates(until, limit),
             Prunable::Order => self.prune_orders(until, limit),
             Prunable::FleetCount => self.fleet_view.prune(until, limit),
+            Prunable::WebhookDelivery => self.webhooks.prune(until, limit),
             Prunable::Action => self.prune_actions(until, limit),
             Prunable::IdempotencyKey => self.prune_idempotency_keys(until, limit),
         };

@@ -103,6 +103,7 @@ impl State {
         if let Some(report) = &write.report {
             self.enqueue(id, bounds::report(report).into_owned(), now);
         }
+        self.add_webhooks(&write.webhooks);
         self.update_renewal_info(write);
     }
 

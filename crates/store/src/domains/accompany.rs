@@ -7,15 +7,16 @@ use dps_domain::{Issuance, Phase};
 
 use super::row::Rules;
 use crate::sql::Session;
-use crate::{events, ledger, outbox, renewal_info};
+use crate::{events, ledger, outbox, renewal_info, webhooks};
 
-/// Writes the event, the ledger entries, the report and the renewal information of a write.
+/// Writes the event, the ledger entries, the report, the renewal information and the events for
+/// webhooks of a write.
 /// `holds_tokens` is whether the domain may hold tokens of the CA's limits.
 pub(super) async fn accompany_in_tx(
     session: &mut Session,
     write: &RecordWrite,
     holds_tokens: bool,
-    rules: Rules,
+    rules: Rules<'_>,
 ) -> Result<(), StoreError> {
     let id = write.record().id;
     if let Some(event) = &write.event {
@@ -28,16 +29,18 @@ pub(super) async fn accompany_in_tx(
     if let Some(report) = &write.report {
         outbox::enqueue_in_tx(session, id, report, write.record().updated_at).await?;
     }
+    webhooks::enqueue_in_tx(session, &write.webhooks, rules.webhooks).await?;
     renewal_info::accompany_in_tx(session, write).await
 }
 
 /// Whether nothing else is written with the record, so that its write needs no transaction.
-pub(super) fn is_unaccompanied(write: &RecordWrite) -> bool {
+pub(super) fn is_unaccompanied(write: &RecordWrite, rules: Rules<'_>) -> bool {
     write.event.is_none()
         && write.ledger.is_empty()
         && write.report.is_none()
         && matches!(PollChange::of(write), PollChange::Keep)
         && !may_have_ended_a_need(write)
+        && !webhooks::are_wanted(&write.webhooks, rules.webhooks)
 }
 
 /// Whether tokens of the CA's limits that the domain holds are not needed any more. DNS checks of

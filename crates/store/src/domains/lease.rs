@@ -86,11 +86,11 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, RecordWrite)],
-    rules: Rules,
+    rules: Rules<'_>,
 ) -> Result<Vec<WriteResult>, StoreError> {
     const OPERATION: &str = "record the outcomes of steps";
     let mut session = match outcomes {
-        [(_, write)] if is_unaccompanied(write) => database.write_singly(OPERATION).await?,
+        [(_, write)] if is_unaccompanied(write, rules) => database.write_singly(OPERATION).await?,
         _ => database.write(OPERATION).await?,
     };
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
@@ -165,7 +165,7 @@ pub(crate) async fn complete_and_extend(
     write: &RecordWrite,
     next: LeaseToken,
     term: Term,
-    rules: Rules,
+    rules: Rules<'_>,
 ) -> Result<Lease, StoreError> {
     let mut session = database
         .write("record an outcome and extend the lease")

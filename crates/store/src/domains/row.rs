@@ -4,6 +4,7 @@ use dps_application::ports::store::{DomainRecord, StoreError};
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::shard::ShardKey;
+use dps_domain::webhook::WebhookReceiver;
 use dps_domain::{DomainState, OrderGate, Ownership, Timestamp};
 
 use crate::json::to_json;
@@ -87,15 +88,21 @@ pub(super) fn holds_tokens(written: &Row) -> Result<bool, StoreError> {
 
 /// Settings of every write of a record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct Rules<'a> {
     /// Lines that are kept of each history.
     pub(crate) kept: u32,
     pub(crate) shard_key: ShardKey,
+    /// The receivers of events.
+    pub(crate) webhooks: &'a [WebhookReceiver],
 }
 
 /// `$1` and `$2` are the id and what guards the write; the others are common to all writes. The
 /// hostname is not among them.
-pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Vec<Arg> {
+pub(super) fn record_args(
+    record: &DomainRecord,
+    guard: impl Into<Arg>,
+    rules: Rules<'_>,
+) -> Vec<Arg> {
     let state = DomainState::of(record);
     let serving_not_after = record
         .phase

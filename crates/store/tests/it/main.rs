@@ -28,6 +28,7 @@ mod renewal_info;
 mod secrets;
 mod sync;
 mod wakes;
+mod webhooks;
 mod world;
 
 /// Runs each story on a world of this kind.
@@ -80,6 +81,17 @@ contract! {
             history_is_newest_first_and_bounded_per_domain,
             what_is_confirmed_every_day_is_one_line_of_the_history,
             history_that_is_too_old_is_dropped_in_batches_the_oldest_first,
+        ],
+        webhooks: [
+            events_are_due_one_after_the_other_and_each_domain_for_itself,
+            a_failed_try_delays_its_domain_alone_and_keeps_the_identifier,
+            each_receiver_gets_what_it_wants_and_without_one_nothing_is_written,
+            an_event_is_written_once_with_the_record_and_not_without_it,
+            what_waited_too_long_is_given_up_and_the_next_goes_on,
+            events_are_delivered_again_on_request_in_their_order,
+            the_oldest_events_beyond_the_limit_are_given_up_in_batches,
+            a_repeated_event_comes_before_those_that_followed_it,
+            ended_events_go_after_14_days_and_the_next_one_is_still_due,
         ],
         leases: [
             a_worker_that_lost_its_lease_cannot_overwrite_the_winner,

@@ -15,6 +15,7 @@ use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
 use dps_domain::retention::{Prunable, Retention};
+use dps_domain::webhook::WebhookReceiver;
 use dps_domain::{
     CertificateId, DomainId, EventKind, Hostname, LeaseToken, OrderId, Phase, Status, Timestamp,
 };
@@ -132,6 +133,15 @@ impl World {
             hands,
             _directory: None,
         })
+    }
+
+    /// The same world, with receivers of webhooks.
+    pub(crate) fn with_webhooks(mut self, receivers: Vec<WebhookReceiver>) -> Self {
+        self.store = match self.store {
+            AnyStore::Database(store) => AnyStore::Database(store.with_webhooks(receivers)),
+            AnyStore::Memory(store) => AnyStore::Memory(store.with_webhooks(receivers)),
+        };
+        self
     }
 
     async fn at(url: String, directory: Option<tempfile::TempDir>) -> Self {
