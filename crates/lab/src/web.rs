@@ -13,6 +13,8 @@ use crate::LabError;
 
 /// Longest request head read.
 const MAX_HEAD: usize = 16 * 1024;
+/// Longest request body read.
+const MAX_BODY: usize = 64 * 1024;
 /// How long a client may take to send its request.
 const HEAD_BOUND: Duration = Duration::from_secs(10);
 /// One piece of an endless body.
@@ -50,6 +52,10 @@ pub struct Received {
     pub path: String,
     /// The `Host` field.
     pub host: String,
+    /// The request line and the fields, as they were sent.
+    pub head: String,
+    /// The body, as long as `Content-Length` says.
+    pub body: String,
 }
 
 #[derive(Debug)]
@@ -133,7 +139,8 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
     if lock(state).default == Answer::Close {
         return Ok(());
     }
-    let Ok(Some(received)) = tokio::time::timeout(HEAD_BOUND, read_head(&mut client)).await else {
+    let Ok(Some(received)) = tokio::time::timeout(HEAD_BOUND, read_request(&mut client)).await
+    else {
         return Ok(());
     };
     let answer = {
@@ -179,24 +186,39 @@ async fn write_response(
     client.write_all(response.as_bytes()).await
 }
 
-async fn read_head(client: &mut TcpStream) -> Option<Received> {
-    let mut head = Vec::new();
-    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
-        let read = client.read_buf(&mut head).await.ok()?;
-        if read == 0 || head.len() > MAX_HEAD {
+async fn read_request(client: &mut TcpStream) -> Option<Received> {
+    let mut read = Vec::new();
+    let end = loop {
+        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if client.read_buf(&mut read).await.ok()? == 0 || read.len() > MAX_HEAD {
+            return None;
+        }
+    };
+    let head = String::from_utf8_lossy(&read[..end]).into_owned();
+    let path = head.split(' ').nth(1)?.to_owned();
+    let field = |wanted: &str| {
+        head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted)
+                .then(|| value.trim().to_owned())
+        })
+    };
+    let host = field("host").unwrap_or_default();
+    let length = field("content-length").and_then(|length| length.parse::<usize>().ok());
+    let whole = end + length.unwrap_or(0).min(MAX_BODY);
+    while read.len() < whole {
+        if client.read_buf(&mut read).await.ok()? == 0 {
             return None;
         }
     }
-    let text = String::from_utf8_lossy(&head);
-    let path = text.split(' ').nth(1)?.to_owned();
-    let host = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("host")
-            .then(|| value.trim().to_owned())
-    });
+    let body = String::from_utf8_lossy(&read[end..whole]).into_owned();
     Some(Received {
         path,
-        host: host.unwrap_or_default(),
+        host,
+        head,
+        body,
     })
 }
 
