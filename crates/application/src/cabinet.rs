@@ -2,7 +2,7 @@
 
 pub(crate) mod align;
 pub(crate) mod brake;
-mod circuit;
+pub(crate) mod circuit;
 pub(crate) mod feed;
 pub mod health;
 pub mod outbox;

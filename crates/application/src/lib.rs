@@ -26,6 +26,7 @@ pub mod service;
 pub mod steps;
 pub mod survey;
 pub mod wake;
+pub mod webhooks;
 pub mod workers;
 
 pub use ca::request_tokens::LedgerTokens;

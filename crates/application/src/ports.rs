@@ -16,6 +16,7 @@ pub mod sync;
 pub mod time;
 pub mod vault;
 pub mod wakes;
+pub mod webhooks;
 
 pub use ca::CertificateAuthority;
 pub use cabinet::Cabinet;

@@ -35,7 +35,7 @@ use tree::Node;
 
 /// The sections of the one `appsettings.json` that all our processes share. A process that knows
 /// only some of them passes over the others (see [`Loader::ignoring_other_sections`]).
-pub const SECTIONS: [&str; 12] = [
+pub const SECTIONS: [&str; 13] = [
     "Admin",
     "Agent",
     "Cabinet",
@@ -47,6 +47,7 @@ pub const SECTIONS: [&str; 12] = [
     "LetsEncrypt",
     "Logging",
     "Replica",
+    "Webhooks",
     "Workers",
 ];
 

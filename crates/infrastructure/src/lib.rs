@@ -25,3 +25,4 @@ mod local_fault;
 pub mod pki;
 mod retry_after;
 pub mod secrets;
+pub mod webhook;

@@ -17,6 +17,7 @@ pub mod pki;
 pub mod removals;
 pub mod shell;
 pub mod store_size;
+pub mod webhooks;
 
 use std::path::PathBuf;
 
@@ -152,6 +153,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the receivers of events with their deliveries, or deliver events again
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Show how large the CertificateStore is, and how large it will be in a year
     #[command(subcommand)]
     Store(Storage),
@@ -329,6 +333,21 @@ pub enum Limits {
     },
 }
 
+/// `dps webhooks …`.
+#[derive(Debug, Subcommand)]
+pub enum Webhooks {
+    /// List the receivers of events: pending events, events that were given up, last success
+    List {
+        /// Print JSON, a receiver on each line, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Deliver events again that were delivered or given up in the last 14 days
+    ///
+    /// They keep their identifiers, and those of a domain go in their order.
+    Redeliver(webhooks::Redeliver),
+}
+
 /// `dps store …`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Storage {
@@ -454,6 +473,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "limits",
             "issuance",
             "activity",
+            "webhooks",
             "store",
             "keys",
             "pki",

@@ -18,6 +18,7 @@ mod logging;
 mod replica;
 mod report;
 mod url_rules;
+mod webhooks;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use dps_application::Policy;
 use dps_database::{ConnectionString, Target};
 use dps_domain::name_rules::is_unique_template;
 use dps_domain::ownership::OwnershipPolicy;
+use dps_domain::webhook::WebhookReceiver;
 use dps_domain::{NameRules, NameSuffix, with_causes};
 use dps_host::Secret;
 use dps_host::settings::{ListOf, Loaded, Loader, SettingsError};
@@ -44,6 +46,7 @@ pub use limits::Limits;
 pub use logging::Logging;
 pub use replica::Replica;
 pub use report::{Finding, Report};
+pub use webhooks::Webhook;
 pub use workers::{
     AcmeIssuance, DomainVerification, EdgeAddress, EdgeReconcile, HttpProbe, Intake, Recheck,
     Removal, Renewal, Shares, Workers,
@@ -53,6 +56,17 @@ pub use workers::{
 const LISTS: &[ListOf] = &[
     ("Admin:Tokens", &["Name", "Role", "TokenFile"]),
     ("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"]),
+    (
+        "Webhooks",
+        &[
+            "Url",
+            "SecretFile",
+            "Events",
+            "Tenants",
+            "AllowUnencrypted",
+            "AllowPrivateAddresses",
+        ],
+    ),
 ];
 
 /// All sections of `appsettings.json`.
@@ -78,6 +92,8 @@ pub struct Settings {
     pub dns: Dns,
     /// Section `Workers`: intervals and concurrency.
     pub workers: Workers,
+    /// List `Webhooks`: the receivers of events.
+    pub webhooks: Vec<Webhook>,
     /// Section `Replica`: the name of this process.
     pub replica: Replica,
     /// Section `Http`: the address for health and metrics.
@@ -170,6 +186,11 @@ impl Settings {
         }
     }
 
+    /// Returns the receivers of events, as the store knows them.
+    pub fn webhook_receivers(&self) -> Vec<WebhookReceiver> {
+        self.webhooks.iter().filter_map(Webhook::receiver).collect()
+    }
+
     /// Returns the rules for proofs of ownership.
     fn ownership(&self) -> OwnershipPolicy {
         let section = &self.workers.domain_verification;
@@ -221,6 +242,7 @@ impl Settings {
             self.workers.check(&mut report);
             self.replica.check(&mut report);
             self.admin.check(&mut report);
+            webhooks::check(&self.webhooks, &mut report);
         }
         if matches!(role, Role::Cabinet | Role::Standalone) {
             report

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::act::{self, Author, Deed};
 use crate::cli::output::outln;
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, activity, config,
-    domains, edges, fleet, issuance, limits, removals, store_size,
+    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, Webhooks,
+    activity, config, domains, edges, fleet, issuance, limits, removals, store_size, webhooks,
 };
 use crate::config::{Finding, Role, Settings};
 use crate::http::Readiness;
@@ -99,6 +99,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let act = async |store: &Store| activity::list(store, before, limit, json).await;
             in_store(path, act).await
         }
+        Command::Webhooks(command) => in_webhooks(path, command).await,
         Command::Store(Storage::Size { json }) => {
             let settings = load(path)?;
             let section = &settings.certificate_store;
@@ -233,6 +234,17 @@ async fn wait_for_configuration(
 
 fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::load(path)?.settings)
+}
+
+async fn in_webhooks(path: Option<&Path>, command: Webhooks) -> anyhow::Result<ExitCode> {
+    let receivers = load(path)?.webhook_receivers();
+    let act = async |store: &Store| match command {
+        Webhooks::List { json } => webhooks::list(store, &receivers, json).await,
+        Webhooks::Redeliver(request) => {
+            webhooks::redeliver(store, request, SystemClock.now()).await
+        }
+    };
+    in_store(path, act).await
 }
 
 /// Does something with the store of the settings.

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_application::Service;
+use dps_application::ports::webhooks::WebhookEndpoint;
+use dps_application::webhooks::{self, Webhooks};
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ClientTls};
 use tokio::task::JoinHandle;
@@ -40,8 +42,8 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
     };
     let metrics = front.metrics.clone();
     let ran = match wiring::service(settings, &peers, &metrics, Arc::clone(&store)).await {
-        Ok(service) => match admin::bind(settings, &service) {
-            Ok(admin) => serve(service, peers.agent_tls.clone(), (front, admin), shutdown).await,
+        Ok(service) => match Sides::bind(settings, &service) {
+            Ok(sides) => serve(service, peers.agent_tls.clone(), (front, sides), shutdown).await,
             Err(error) => front.close().await.and(Err(error)),
         },
         Err(error) => front.close().await.and(Err(error)),
@@ -105,25 +107,52 @@ impl Front {
     }
 }
 
+/// The parts beside the workers that the settings name.
+pub(crate) struct Sides {
+    /// The admin API; `None` while it is off.
+    pub(crate) admin: Option<admin::Bound>,
+    webhooks: Vec<Arc<dyn WebhookEndpoint>>,
+}
+
+impl Sides {
+    /// Binds the listener of the admin API, and reads the secrets of the receivers.
+    pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Self> {
+        Ok(Self {
+            webhooks: wiring::webhook_endpoints(settings)?,
+            admin: admin::bind(settings, service)?,
+        })
+    }
+}
+
 /// Runs the workers until `shutdown`; they drain first, so that health is answered meanwhile.
 pub(crate) async fn serve(
     service: Service,
     agent_tls: Option<ClientTls>,
-    (front, admin): (Front, Option<admin::Bound>),
+    (front, sides): (Front, Sides),
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let drained = front.drained.clone();
     let checks = readiness_checks::all(&service, agent_tls.as_ref());
     front.readiness.started(checks);
+    let receivers = sides.webhooks.iter().map(|one| one.name().to_owned());
     let gauges = tokio::spawn(gauges::refresh(
         service.clone(),
         agent_tls.clone(),
+        receivers.collect(),
         front.metrics.clone(),
         drained.clone(),
     ));
     let files = agent_tls
         .map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
+    let admin = sides.admin;
     let admin = admin.map(|admin| tokio::spawn(admin.run(drained.clone())));
+    let ports = Webhooks {
+        store: Arc::clone(&service.store),
+        clock: Arc::clone(&service.clock),
+        randomness: Arc::clone(&service.randomness),
+        metrics: Arc::new(front.metrics.clone()),
+    };
+    let webhooks = tokio::spawn(webhooks::run(ports, sides.webhooks, drained.clone()));
     tracing::info!(
         edges = service.fleet.members().len(),
         resolvers = service.resolvers.status().len(),
@@ -133,6 +162,7 @@ pub(crate) async fn serve(
     dps_application::run(service, shutdown).await;
     drained.cancel();
     gauges.await?;
+    webhooks.await?;
     for task in [files, admin].into_iter().flatten() {
         task.await?;
     }

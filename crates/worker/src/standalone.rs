@@ -14,10 +14,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::admin;
 use crate::config::{AgentTokens, DataFolder, Settings};
 use crate::http::Readiness;
-use crate::service::{self, Front};
+use crate::service::{self, Front, Sides};
 use crate::wiring::{self, Peers};
 
 /// The platform's token for the Cabinet, beside the databases.
@@ -105,8 +104,8 @@ async fn start_on(
     };
     let service = wiring::service(settings, &peers, &front.metrics, Arc::clone(&store)).await?;
     let http_address = front.address();
-    let admin = admin::bind(settings, &service)?;
-    let admin_address = admin.as_ref().map(|admin| admin.address);
+    let sides = Sides::bind(settings, &service)?;
+    let admin_address = sides.admin.as_ref().map(|admin| admin.address);
 
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());
     let parts = vec![
@@ -121,7 +120,7 @@ async fn start_on(
     let workers = tokio::spawn(service::serve(
         service.clone(),
         None,
-        (front, admin),
+        (front, sides),
         shutdown,
     ));
     Ok(Standalone {

@@ -15,6 +15,7 @@ mod results;
 mod steps;
 mod store;
 mod units;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use dps_application::ports::fleet_view::FleetCounts;
 use dps_application::ports::metrics::{
     AcmeMetrics as AcmePort, AcmeResult, AcmeWait, ClaimEvent, LocalParty, Milestone,
 };
+use dps_application::ports::store::WebhooksWaiting;
 use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
 use dps_application::survey::Survey;
@@ -56,6 +58,7 @@ use self::results::{Results, count, label, results};
 use self::steps::StepMetrics;
 pub use self::store::StoreMetrics;
 use self::units::{days_until, unix_seconds};
+use self::webhooks::WebhookMetrics;
 
 type ByParty = Family<[(&'static str, &'static str); 1], Counter>;
 
@@ -82,6 +85,7 @@ pub struct Metrics {
     local_faults: ByParty,
     resolvers: ResolverMetrics,
     cabinet: CabinetMetrics,
+    webhooks: WebhookMetrics,
 }
 
 impl Default for Metrics {
@@ -152,6 +156,7 @@ impl Metrics {
         let local_faults = register_local_faults(&mut registry);
         let resolvers = ResolverMetrics::register(&mut registry);
         let cabinet = CabinetMetrics::register(&mut registry);
+        let webhooks = WebhookMetrics::register(&mut registry);
         registry.register(
             "dps_build",
             "The version of dps",
@@ -178,6 +183,7 @@ impl Metrics {
             local_faults,
             resolvers,
             cabinet,
+            webhooks,
         }
     }
 
@@ -272,6 +278,11 @@ impl Metrics {
     /// Sets the gauges of what this process knows of its dealings with the Cabinet.
     pub fn cabinet(&self, status: &CabinetStatus) {
         self.cabinet.set(status);
+    }
+
+    /// Sets the gauges of events from the receivers for which any wait.
+    pub fn webhooks_waiting(&self, waiting: &[WebhooksWaiting], now: Timestamp) {
+        self.webhooks.set(waiting, now);
     }
 
     /// Sets `dps_cabinet_outbox_reports`.

@@ -1,6 +1,7 @@
 //! Puts the parts together: the only file that names every adapter.
 
 mod certificate_store;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use dps_x509::Roots;
 use url::Url;
 
 pub use self::certificate_store::{close_store, open_existing_store, open_store};
+pub use self::webhooks::webhook_endpoints;
 use crate::config::{AgentTokens, KeySource, Settings};
 use crate::system::{SystemClock, SystemRandomness};
 use crate::telemetry::{LookupMetrics, Metrics, Timed};

@@ -23,4 +23,5 @@ mod resync;
 mod revocation;
 mod stories;
 mod timeline;
+mod webhooks;
 mod world;

@@ -179,6 +179,10 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
             Value::Array(_) if key == "Admin:Tokens" => {
                 (format!("{name}__0__NAME"), "ann".to_owned())
             }
+            Value::Array(_) if key == "Webhooks" => (
+                format!("{name}__0__URL"),
+                "https://hooks.example".to_owned(),
+            ),
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
             }
@@ -985,4 +989,108 @@ fn the_platforms_own_names_and_targets_follow_from_the_settings() {
         names.refusal(&host("www.other.example"), &host("x.other.example")),
         None
     );
+}
+
+#[test]
+fn a_receiver_of_events_that_cannot_be_used_is_named_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let good = file("good", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", 0o600);
+    let (short, open) = (
+        file("short", "too short", 0o600),
+        file("open", &"x".repeat(32), 0o644),
+    );
+    let errors = |element: Value| {
+        let settings = json!({ "Webhooks": [element] }).to_string();
+        let report = load(&settings, &[]).unwrap().check(Role::Run);
+        let errors = report.errors.into_iter();
+        let own = errors.filter(|finding| finding.key.starts_with("Webhooks"));
+        own.map(|finding| finding.to_string()).collect::<Vec<_>>()
+    };
+    let url = "https://hooks.example/dps";
+    let events = ["domain.active", "certificate.issued"];
+    let usable = json!({ "Url": url, "SecretFile": good, "Events": events, "Tenants": ["acme"] });
+    assert_eq!(errors(usable.clone()), [""; 0]);
+    let with = |key: &str, value: Value| {
+        let mut element = usable.clone();
+        element[key] = value;
+        element
+    };
+    for (element, key, words) in [
+        (json!({ "SecretFile": good }), "Url", "is missing"),
+        (json!({ "Url": url }), "SecretFile", "is missing"),
+        (
+            with("SecretFile", json!(short)),
+            "SecretFile",
+            "fewer than 24",
+        ),
+        (with("SecretFile", json!(open)), "SecretFile", "mode"),
+        (
+            with("Url", json!("http://hooks.example")),
+            "Url",
+            "AllowUnencrypted",
+        ),
+        (
+            with("Url", json!("https://10.0.0.1/")),
+            "Url",
+            "AllowPrivateAddresses",
+        ),
+        (
+            with("Url", json!("https://a:b@hooks.example/")),
+            "Url",
+            "password",
+        ),
+        (
+            with("Url", json!("ftp://hooks.example/")),
+            "Url",
+            "https://",
+        ),
+        (
+            with("Events", json!(["domain.gone"])),
+            "Events:0",
+            "domain.moved_away",
+        ),
+    ] {
+        let errors = errors(element);
+        let key = format!("Webhooks:0:{key}");
+        let is_named = |error: &String| error.starts_with(&key) && error.contains(words);
+        assert!(errors.iter().any(is_named), "{key} {words}: {errors:?}");
+    }
+    let mut allowed = with("Url", json!("http://10.0.0.1/"));
+    allowed["AllowUnencrypted"] = json!(true);
+    allowed["AllowPrivateAddresses"] = json!(true);
+    assert_eq!(errors(allowed), [""; 0]);
+    let twice = json!({ "Webhooks": [usable, usable] }).to_string();
+    let report = load(&twice, &[]).unwrap().check(Role::Run);
+    let mut found = report.errors.iter().map(ToString::to_string);
+    assert!(found.any(|error| error.starts_with("Webhooks:1:Url") && error.contains("twice")));
+}
+
+#[test]
+fn the_path_of_a_receiver_which_may_be_a_token_is_printed_nowhere() {
+    let text = |url: &str| json!({ "Webhooks": [{ "Url": url }] }).to_string();
+    let url = "https://hooks.example:8443/services/t0ken?key=t0ken";
+    let settings = load(&text(url), &[]).unwrap();
+    let printed = serde_json::to_value(&settings).unwrap();
+    assert_eq!(
+        printed["Webhooks"][0]["Url"],
+        "https://hooks.example:8443/***"
+    );
+    let names = settings.webhook_receivers();
+    assert!(names[0].name.starts_with("hooks.example:8443/"));
+    let report = settings.check(Role::Run);
+    let findings = report.errors.iter().chain(&report.warnings);
+    let findings: Vec<String> = findings.map(ToString::to_string).collect();
+    let unreadable = load(&text("hooks.example/services/t0ken"), &[]).unwrap_err();
+    for printed in [format!("{names:?} {findings:?}"), unreadable.clone()] {
+        assert!(!printed.contains("t0ken"), "{printed}");
+    }
+    let bare = load(&text("https://hooks.example"), &[]).unwrap();
+    let printed = serde_json::to_value(&bare).unwrap();
+    assert_eq!(printed["Webhooks"][0]["Url"], "https://hooks.example/");
 }

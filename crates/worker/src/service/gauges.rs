@@ -25,11 +25,13 @@ const MOST_COUNTED: u32 = 100_000;
 pub(super) async fn refresh(
     service: Service,
     agent_tls: Option<ClientTls>,
+    receivers: Vec<String>,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
     let mut gauges = Gauges {
         service,
+        receivers,
         metrics,
         uses: BTreeMap::new(),
         surveyor: Surveyor::default(),
@@ -50,6 +52,8 @@ pub(super) async fn refresh(
 
 struct Gauges {
     service: Service,
+    /// The receivers of webhooks in the settings.
+    receivers: Vec<String>,
     metrics: Metrics,
     uses: BTreeMap<LimitKind, BucketUse>,
     surveyor: Surveyor,
@@ -128,6 +132,7 @@ impl Gauges {
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.outbox_reports(store.outbox_count(MOST_COUNTED).await?);
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
+        self.show_webhooks().await?;
         for lane in Lane::ALL {
             let mut due = store.next_due(lane).await?;
             // Renewal information is polled beside the checks of live domains.
@@ -139,6 +144,17 @@ impl Gauges {
             }
             gauges.oldest_due(lane, due, service.now());
         }
+        Ok(())
+    }
+
+    async fn show_webhooks(&self) -> Result<(), StoreError> {
+        if self.receivers.is_empty() {
+            return Ok(());
+        }
+        let mut waiting = self.service.store.webhooks_waiting(MOST_COUNTED).await?;
+        // Events of a receiver that was removed from the settings are nobody's concern.
+        waiting.retain(|of_one| self.receivers.contains(&of_one.receiver));
+        self.metrics.webhooks_waiting(&waiting, self.service.now());
         Ok(())
     }
 

@@ -52,7 +52,7 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 54] = [
+const METRICS: [(&str, &str, Scope); 57] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
@@ -107,6 +107,9 @@ const METRICS: [(&str, &str, Scope); 54] = [
     ("dps_cabinet_items_unusable", "", Process("`max`")),
     ("dps_removals_held", "", Process("`max`")),
     ("dps_claims_total", "`event`", SUM),
+    ("dps_webhook_deliveries_total", "`result`", SUM),
+    ("dps_webhook_events_waiting", "", MAX),
+    ("dps_webhook_waiting_seconds", "", MAX),
     ("dps_dns_lookup_duration_seconds", "`operation`", SUM),
     ("dps_dns_resolver_up", "`resolver`", EACH),
     ("dps_dns_resolver_failures_total", "`resolver`", SUM),

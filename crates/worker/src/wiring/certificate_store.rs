@@ -66,6 +66,7 @@ async fn connect(
         ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
     };
     let opened = Store::connect(section.connection_string.expose(), options).await;
+    let opened = opened.map(|store| store.with_webhooks(settings.webhook_receivers()));
     opened.map_err(|error| {
         let context = match &error {
             ConnectError::Missing { .. } => format!(

@@ -48,4 +48,5 @@ mod trust;
 mod units;
 mod unreadable;
 mod upgrade;
+mod webhooks;
 mod world;
