@@ -7,7 +7,7 @@ use dps_domain::{ActionId, Timestamp};
 
 use crate::connect::Store;
 use crate::cursors;
-use crate::sql::{Row, Session, Sql, args, statements};
+use crate::sql::{Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "operator_actions";
 /// Follows every identifier.
@@ -107,8 +107,24 @@ impl ActionStore for Store {
         limit: u32,
     ) -> Result<Vec<RecordedAction>, StoreError> {
         let mut session = self.database.read("list the actions").await?;
-        let before = before.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
-        let rows = session.fetch_all(NEWEST, args![before, limit]).await?;
-        rows.iter().map(read).collect()
+        let mut before = before.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
+        let mut page = Vec::new();
+        // A page continues after its last row, which may be one that cannot be read.
+        loop {
+            let rows = session
+                .fetch_all(NEWEST, args![before.as_str(), limit])
+                .await?;
+            page.extend(readable(&rows, read));
+            let last = rows
+                .last()
+                .map(|row| row.fields(TABLE, "id").key().to_owned());
+            let is_end = rows.len() < limit as usize || page.len() >= limit as usize;
+            match last {
+                Some(last) if !is_end => before = last,
+                Some(_) | None => break,
+            }
+        }
+        page.truncate(limit as usize);
+        Ok(page)
     }
 }

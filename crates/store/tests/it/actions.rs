@@ -105,3 +105,44 @@ pub(crate) async fn actions_are_read_newest_first_in_pages_and_go_after_400_days
     let left: Vec<Timestamp> = all(&world).await.iter().map(|one| one.at).collect();
     assert_eq!(left, [5, 4, 3].map(at));
 }
+
+pub(crate) async fn actions_that_cannot_be_read_hide_no_other(world: World) {
+    let store = &world.store;
+    for second in 1..=3 {
+        let kind = ActionKind::LimitLift;
+        let lift = action(kind, ActionScope::Limit, "NewOrders", at(second));
+        store.action_insert(&lift).await.unwrap();
+    }
+    let newest = store
+        .actions(None, 1)
+        .await
+        .unwrap()
+        .remove(0)
+        .id
+        .to_string();
+    let (head, _) = newest.split_at(newest.len() - 1);
+    // After all others, just before the newest one, and before all others.
+    for (number, id) in ["zz", "zy", "zx", head, "00"].iter().enumerate() {
+        let columns = "id, at, who, source, role, kind, scope, subject, before, after";
+        let values = format!("'{id}', {number}, '', '', '', '', '', '', '', ''");
+        world
+            .sql(&format!(
+                "INSERT INTO operator_actions ({columns}) VALUES ({values})"
+            ))
+            .await;
+    }
+    for limit in 1..=4 {
+        let mut before: Option<ActionId> = None;
+        let mut seen = vec![];
+        loop {
+            let page = store.actions(before, limit).await.unwrap();
+            seen.extend(page.iter().map(|one| one.action.at));
+            // As a page of the record is continued.
+            before = page.last().map(|one| one.id);
+            if page.len() < limit as usize {
+                break;
+            }
+        }
+        assert_eq!(seen, [3, 2, 1].map(at), "pages of {limit}");
+    }
+}

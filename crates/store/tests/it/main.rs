@@ -262,6 +262,10 @@ contract! {
         ],
         outbox: [
             an_unreadable_report_is_dropped_and_the_next_one_follows:
+        actions: [
+            actions_that_cannot_be_read_hide_no_other:
+                "Memory holds no row that cannot be read.",
+        ],
                 "Memory holds no row that cannot be read.",
         ],
         renewal_info: [

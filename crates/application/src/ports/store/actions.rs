@@ -31,7 +31,8 @@ pub trait ActionStore: Send + Sync {
         action: &OperatorAction,
     ) -> Result<bool, StoreError>;
 
-    /// Up to `limit` actions before the given one, the newest first.
+    /// Up to `limit` actions before the given one, the newest first. Rows that cannot be read are
+    /// passed over: a page has fewer actions only at the end of the record.
     async fn actions(
         &self,
         before: Option<ActionId>,
