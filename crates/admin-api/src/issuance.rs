@@ -47,6 +47,8 @@ pub struct Issuance {
     pub renewals: u64,
     /// Of the renewals, those that are urgent.
     pub urgent: u64,
+    /// Domains whose certificate has ended, and whose order waits for the end of a pause.
+    pub ended: u64,
     /// The soonest end of a certificate whose renewal waits; absent if none does.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub soonest_end: Option<Timestamp>,

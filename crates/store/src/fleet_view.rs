@@ -27,6 +27,7 @@ use crate::sql::{Row, Session, args, readable};
 
 #[cfg(test)]
 pub(crate) use self::statements::ALL;
+pub(crate) use self::statements::record_of_place;
 
 const STATES: &str = "domain_states";
 const COUNTS: &str = "fleet_counts";

@@ -1,13 +1,15 @@
 //! The pauses of issuance.
 
 use async_trait::async_trait;
-use dps_application::ports::store::{PauseStore, StoreError};
+use dps_application::ports::store::{PauseStore, StoreError, WaitingOrders};
 use dps_domain::action::{ActionScope, OperatorAction};
 use dps_domain::pause::{Pause, PauseScope};
 use dps_domain::record::DomainRecord;
+use dps_domain::{Actor, FailureCode, Status, Timestamp};
 
 use crate::actions;
 use crate::connect::Store;
+use crate::fleet_view::record_of_place;
 use crate::sql::{Row, Sql, args, readable, statements};
 
 pub(crate) const TABLE: &str = "issuance_pauses";
@@ -38,6 +40,18 @@ macro_rules! pauses_of_record {
 }
 pub(crate) use pauses_of_record;
 
+macro_rules! waiting {
+    ($records:expr) => {
+        concat!(
+            "SELECT COUNT(*) AS domains, COUNT(CASE WHEN record.urgent_from <= $4 THEN 1 END) AS urgent, \
+             COUNT(CASE WHEN substr(record.phase, 1, 11) = '{\"expired\":' THEN 1 END) AS ended, \
+             MIN(record.serving_not_after) AS soonest_end FROM ",
+            $records,
+            " WHERE place.status = $1 AND place.actor = $2 AND place.failure_code = $3",
+        )
+    };
+}
+
 statements! {
     PUT = Sql::both(
         "INSERT INTO issuance_pauses (scope, subject, since, who, reason) VALUES ($1, $2, $3, $4, $5) \
@@ -51,6 +65,11 @@ statements! {
     COVERING = Sql::both(concat!(
         "SELECT scope, subject, since, who, reason FROM issuance_pauses WHERE ", covers!("$1", "$2"),
     ));
+    /// The domains of one state. `$4` is the present.
+    WAITING = Sql::each(
+        waiting!(concat!("domain_states", record_of_place!())),
+        waiting!("domain_states AS place CROSS JOIN custom_domains AS record ON record.id = place.domain_id"),
+    );
 }
 
 fn read(row: &Row) -> Result<Pause, StoreError> {
@@ -123,5 +142,30 @@ impl PauseStore for Store {
         // At most three rows, which need no sort in the database.
         pauses.sort_by(|one, other| one.scope.cmp(&other.scope));
         Ok(pauses)
+    }
+
+    async fn pauses_waiting(&self, now: Timestamp) -> Result<WaitingOrders, StoreError> {
+        let mut session = self.database.read("count the paused orders").await?;
+        let mut waiting = WaitingOrders::default();
+        for status in [Status::Issuing, Status::Active, Status::Failed] {
+            let (status_text, actor) = (status.as_str(), Actor::Operator.as_str());
+            let code = FailureCode::IssuancePaused.as_str();
+            let row = session
+                .fetch(WAITING, args![status_text, actor, code, now])
+                .await?;
+            let Some(row) = row else { continue };
+            let fields = row.fields(TABLE, "domains");
+            match status {
+                Status::Issuing => waiting.first = fields.count("domains")?,
+                Status::Active => {
+                    waiting.renewals = fields.count("domains")?;
+                    waiting.urgent = fields.count("urgent")?;
+                    waiting.soonest_end = fields.at_if_any("soonest_end")?;
+                }
+                // A domain that stopped waits for no order.
+                _ => waiting.ended = fields.count("ended")?,
+            }
+        }
+        Ok(waiting)
     }
 }

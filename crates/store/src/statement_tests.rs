@@ -537,6 +537,11 @@ fn lists() -> Vec<(String, &'static str, Vec<&'static str>)> {
         vec!["50"],
     ));
     all.push(("fleet_view::DELETE_HOUR".into(), "fleet_counts", vec!["50"]));
+    all.push((
+        "pauses::WAITING".into(),
+        DOMAIN_STATES_KEY,
+        vec!["'Active'", "'customer'", "'DNS_NXDOMAIN'", "50"],
+    ));
     all
 }
 

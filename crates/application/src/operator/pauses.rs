@@ -4,31 +4,23 @@ use dps_domain::action::{ActionKind, OperatorAction};
 use dps_domain::fleet::{DomainFilter, NameFilter};
 use dps_domain::pause::{Pause, PauseScope};
 use dps_domain::record::operator::{Requester, pause_ended};
-use dps_domain::{Failure, FailureCode, Status, Timestamp};
+use dps_domain::{Failure, FailureCode, Timestamp};
 
 use super::{OperatorError, TRIES};
 use crate::ports::CertificateStore;
 use crate::ports::fleet_view::{ListRequest, MAX_PAGE};
-use crate::ports::store::{DomainRecord, StoreError};
+use crate::ports::store::{DomainRecord, StoreError, WaitingOrders};
 
 /// Pauses of a status at most.
 const MAX_PAUSES: u32 = 1_000;
-/// Pages of waiting renewals that a status reads at most.
-const MAX_PAGES: usize = 100;
 
 /// The state of issuance.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IssuanceStatus {
     /// The pauses in force, at most 1,000.
     pub pauses: Vec<Pause>,
-    /// Domains without a certificate whose order waits.
-    pub first: u64,
-    /// Served domains whose renewal waits.
-    pub renewals: u64,
-    /// Of the renewals, those that are urgent.
-    pub urgent: u64,
-    /// The soonest end of a certificate whose renewal waits.
-    pub soonest_end: Option<Timestamp>,
+    /// The domains that wait for their end.
+    pub waiting: WaitingOrders,
 }
 
 /// The effect of the end of a pause.
@@ -140,44 +132,10 @@ pub async fn status(
     store: &dyn CertificateStore,
     now: Timestamp,
 ) -> Result<IssuanceStatus, StoreError> {
-    let mut status = IssuanceStatus {
+    Ok(IssuanceStatus {
         pauses: store.pauses(None, MAX_PAUSES).await?,
-        ..IssuanceStatus::default()
-    };
-    let filter = filter(&PauseScope::All);
-    for count in super::fleet::count(store, &filter, now, false)
-        .await?
-        .states
-    {
-        if count.state.status == Status::Active {
-            status.renewals += count.domains;
-        } else {
-            status.first += count.domains;
-        }
-    }
-    let filter = DomainFilter {
-        status: Some(Status::Active),
-        ..filter
-    };
-    let mut request = ListRequest {
-        filter: &filter,
-        now,
-        after: None,
-    };
-    for _ in 0..MAX_PAGES {
-        let page = store.fleet_list(&request, MAX_PAGE).await?;
-        for record in page.domains.iter().map(|listed| &listed.record) {
-            let is_urgent = record.urgent_from.is_some_and(|from| from <= now);
-            status.urgent += u64::from(is_urgent);
-            let ends = [status.soonest_end, record.phase.certificate_not_after()];
-            status.soonest_end = ends.into_iter().flatten().min();
-        }
-        if page.next.is_none() {
-            break;
-        }
-        request.after = page.next;
-    }
-    Ok(status)
+        waiting: store.pauses_waiting(now).await?,
+    })
 }
 
 /// Finds the orders that wait for a pause of this scope, and maybe others.

@@ -82,7 +82,7 @@ async fn a_first_order_waits_for_the_end_of_a_pause_and_costs_no_attempt() {
     assert_eq!(lines.count(), 1);
     let (store, now) = (&*world.service.store, world.service.now());
     let status = pauses::status(store, now).await.unwrap();
-    assert_eq!((status.first, status.renewals), (1, 0));
+    assert_eq!((status.waiting.first, status.waiting.renewals), (1, 0));
     assert_eq!(status.pauses[0].scope, tenant);
 
     assert_eq!(resume(&world, &tenant).await, 1);
@@ -123,8 +123,9 @@ async fn a_paused_renewal_is_not_ordered_even_when_it_is_urgent_and_is_in_time_a
     );
     let (store, now) = (&*world.service.store, world.service.now());
     let status = pauses::status(store, now).await.unwrap();
-    assert_eq!((status.first, status.renewals, status.urgent), (0, 1, 1));
-    assert_eq!(status.soonest_end, Some(not_after));
+    let waiting = status.waiting;
+    assert_eq!((waiting.first, waiting.renewals, waiting.urgent), (0, 1, 1));
+    assert_eq!((waiting.ended, waiting.soonest_end), (0, Some(not_after)));
     // The wait is never longer than what the certificate allows.
     let next = world.record().await.next_attempt_at.unwrap();
     assert!(next < not_after);
@@ -186,6 +187,8 @@ async fn a_certificate_that_ended_while_its_renewal_was_paused_stays_counted() {
     assert!(matches!(phase, Phase::Expired { .. }), "{phase:?}");
     assert_eq!(code(&world).await, Some(FailureCode::IssuancePaused));
     let (store, now) = (&*world.service.store, world.service.now());
+    let waiting = pauses::status(store, now).await.unwrap().waiting;
+    assert_eq!((waiting.first, waiting.renewals, waiting.ended), (0, 0, 1));
     let survey = Surveyor::default().advance(store, now).await.unwrap();
     assert_eq!(survey.unwrap().late_paused, 1);
 }

@@ -1,11 +1,11 @@
 //! The pauses of issuance.
 
 use async_trait::async_trait;
-use dps_application::ports::store::{PauseStore, StoreError};
-use dps_domain::DomainId;
+use dps_application::ports::store::{PauseStore, StoreError, WaitingOrders};
 use dps_domain::action::OperatorAction;
 use dps_domain::pause::{Pause, PauseScope};
 use dps_domain::record::DomainRecord;
+use dps_domain::{DomainId, Failure, Phase, Status, Timestamp};
 
 use super::{MemoryStore, State};
 
@@ -72,5 +72,28 @@ impl PauseStore for MemoryStore {
         let mut covering: Vec<Pause> = covering.cloned().collect();
         covering.sort_by(|one, other| one.scope.cmp(&other.scope));
         Ok(covering)
+    }
+
+    async fn pauses_waiting(&self, now: Timestamp) -> Result<WaitingOrders, StoreError> {
+        let state = self.state();
+        let mut waiting = WaitingOrders::default();
+        for record in state.rows.values().map(|row| &row.record) {
+            if !matches!(record.last_failure, Some(Failure::IssuancePaused {})) {
+                continue;
+            }
+            match record.phase.status() {
+                Status::Issuing => waiting.first += 1,
+                Status::Active => {
+                    waiting.renewals += 1;
+                    let is_urgent = record.urgent_from.is_some_and(|from| from <= now);
+                    waiting.urgent += u64::from(is_urgent);
+                    let ends = [waiting.soonest_end, record.phase.certificate_not_after()];
+                    waiting.soonest_end = ends.into_iter().flatten().min();
+                }
+                _ if matches!(record.phase, Phase::Expired { .. }) => waiting.ended += 1,
+                _ => {}
+            }
+        }
+        Ok(waiting)
     }
 }

@@ -37,6 +37,7 @@ macro_rules! record_of_place {
         " AS place CROSS JOIN LATERAL (SELECT * FROM custom_domains WHERE id = place.domain_id LIMIT 1) AS record"
     };
 }
+pub(crate) use record_of_place;
 
 // Each order has the table of its places, the join with their records on either database, and the
 // columns of a place. Its ranges begin after `$1` (`$2` for a tenant) in the statement for the end

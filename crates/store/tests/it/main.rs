@@ -225,6 +225,7 @@ contract! {
             pauses_are_listed_in_pages_and_each_is_an_action,
             the_pauses_of_a_record_are_those_that_cover_it_the_widest_first,
         ],
+            what_waits_for_the_end_of_a_pause_is_counted_by_what_it_waits_for,
         idempotency: [
             a_repeated_call_gets_the_first_answer_and_another_call_does_not,
             a_key_is_taken_over_from_a_dead_process_and_after_a_day,

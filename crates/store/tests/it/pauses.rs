@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use dps_application::ports::store::Debit;
+use dps_application::ports::store::{Debit, WaitingOrders};
 use dps_domain::action::{ActionKind, OperatorAction};
 use dps_domain::limits::{BucketKey, CaLimits, Charge, Exemption, Limit, LimitKind};
 use dps_domain::pause::{Pause, PauseScope};
+use dps_domain::phase::Next;
+use dps_domain::{CertificateId, DnsState, Failure, Issuance, Phase};
+use uuid::Uuid;
 
 use crate::actions::action;
-use crate::world::{World, at, host};
+use crate::world::{World, at, host, number, record};
 
 const CA: &str = "https://ca.example/dir";
 
@@ -137,4 +140,62 @@ pub(crate) async fn the_pauses_of_a_record_are_those_that_cover_it_the_widest_fi
     assert_eq!(found.first(), Some(&all));
     assert!(store.pause_delete(&all.scope, &action).await.unwrap());
     assert_eq!(store.pauses_of(&record).await.unwrap(), found[1..]);
+}
+
+pub(crate) async fn what_waits_for_the_end_of_a_pause_is_counted_by_what_it_waits_for(
+    world: World,
+) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let id = || CertificateId::from_uuid(Uuid::from_u128(number()));
+    let live = |days: u32, issuance| Phase::Live {
+        serving: id(),
+        not_after: at(0) + DAY * days,
+        dns: DnsState::Here,
+        next: Next::Now(issuance),
+    };
+    let expired = |issuance| Phase::Expired {
+        certificate: id(),
+        not_after: at(-1),
+        dns: DnsState::Here,
+        issuance,
+    };
+    let waits = [
+        Phase::Onboarding(Issuance::Ordering),
+        Phase::Onboarding(Issuance::Queued),
+        live(9, Issuance::Ordering),
+        live(3, Issuance::Ordering),
+        live(30, Issuance::Queued),
+        expired(Issuance::Ordering),
+    ];
+    // These wait for no order, whatever their last failure was.
+    let others = [Phase::Failed, Phase::Leaving, Phase::Gone];
+    for (index, phase) in waits.into_iter().chain(others).enumerate() {
+        let mut record = record(&format!("shop-{index}.example"));
+        // The renewals are urgent from the third and seventh day on, one is not.
+        record.urgent_from = match index {
+            2 => Some(at(0) + DAY * 7),
+            3 => Some(at(0) + DAY * 2),
+            _ => None,
+        };
+        record.phase = phase;
+        record.last_failure = Some(Failure::IssuancePaused {});
+        world.insert(&record).await;
+    }
+    let mut other = record("other.example");
+    other.phase = live(1, Issuance::Ordering);
+    other.last_failure = Some(Failure::DnsNxdomain {});
+    world.insert(&other).await;
+    let mut expected = WaitingOrders {
+        first: 2,
+        renewals: 3,
+        urgent: 1,
+        ended: 1,
+        soonest_end: Some(at(0) + DAY * 3),
+    };
+    let store = &world.store;
+    let counted = store.pauses_waiting(at(0) + DAY * 2).await.unwrap();
+    assert_eq!(counted, expected);
+    expected.urgent = 2;
+    let counted = store.pauses_waiting(at(0) + DAY * 7).await.unwrap();
+    assert_eq!(counted, expected);
 }

@@ -140,19 +140,23 @@ async fn print(store: &dyn CertificateStore, now: Timestamp, as_json: bool) -> a
     outln!("{first} first orders and {renewals} renewals wait; {urgent} renewals are urgent.")?;
     if let Some(end) = status.soonest_end {
         outln!("The first certificate of these ends at {end}.")?;
+    if status.ended > 0 {
+        outln!("{} domains wait whose certificate has ended.", status.ended)?;
+    }
     }
     Ok(())
 }
 
 /// The state of issuance, as programs read it.
 pub async fn status(store: &dyn CertificateStore, now: Timestamp) -> Result<Document, StoreError> {
-    let status: IssuanceStatus = pauses::status(store, now).await?;
+    let IssuanceStatus { pauses, waiting } = pauses::status(store, now).await?;
     Ok(Document {
-        pauses: status.pauses.into_iter().map(wire).collect(),
-        first: status.first,
-        renewals: status.renewals,
-        urgent: status.urgent,
-        soonest_end: status.soonest_end,
+        pauses: pauses.into_iter().map(wire).collect(),
+        first: waiting.first,
+        renewals: waiting.renewals,
+        urgent: waiting.urgent,
+        ended: waiting.ended,
+        soonest_end: waiting.soonest_end,
     })
 }
 

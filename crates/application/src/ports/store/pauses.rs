@@ -1,11 +1,27 @@
 //! The pauses of issuance. A debit of the CA's limits finds those that cover its domain.
 
 use async_trait::async_trait;
+use dps_domain::Timestamp;
 use dps_domain::action::OperatorAction;
 use dps_domain::pause::{Pause, PauseScope};
 
 use super::DomainRecord;
 use super::error::StoreError;
+
+/// The domains whose order waits for the end of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WaitingOrders {
+    /// Domains that had no certificate yet.
+    pub first: u64,
+    /// Served domains, whose renewal waits.
+    pub renewals: u64,
+    /// Of the renewals, those that are urgent.
+    pub urgent: u64,
+    /// Domains whose certificate ended, so that nothing serves them.
+    pub ended: u64,
+    /// The soonest end of a certificate whose renewal waits; `None` if none does.
+    pub soonest_end: Option<Timestamp>,
+}
 
 /// The pauses of issuance.
 #[async_trait]
@@ -30,4 +46,7 @@ pub trait PauseStore: Send + Sync {
 
     /// The pauses that cover a record, the widest first: of all, of its tenant, of its hostname.
     async fn pauses_of(&self, record: &DomainRecord) -> Result<Vec<Pause>, StoreError>;
+
+    /// Counts the domains whose order met a pause and was not tried since.
+    async fn pauses_waiting(&self, now: Timestamp) -> Result<WaitingOrders, StoreError>;
 }
