@@ -52,4 +52,7 @@ pub struct Lifted {
     pub lifted: usize,
     /// Waiting domains that are due now.
     pub woken: u32,
+    /// Whether every count and waiting domain was reached. If not, the same call again reaches the
+    /// others.
+    pub is_complete: bool,
 }

@@ -8,10 +8,13 @@ pub mod limits;
 pub mod pauses;
 pub mod size;
 
+use std::time::Duration;
+
 use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::{Refused, Requester};
 use dps_domain::record::{self, DomainRecord, RecordVersion, RecordWrite};
 use dps_domain::{Hostname, Timestamp};
+use tokio::time::Instant;
 
 use crate::ports::CertificateStore;
 use crate::ports::store::StoreError;
@@ -57,7 +60,16 @@ pub enum OperatorError {
     Contended(Hostname),
 }
 
+/// Writes of a record that others write at the same time, at most.
 const TRIES: usize = 5;
+/// Longest time in which one call acts on many records, one after the other.
+const CALL_TIME: Duration = Duration::from_secs(15);
+
+/// Begins a call that acts on many records; the result is true while it has time for another one.
+pub fn in_time() -> impl Fn() -> bool + Sync {
+    let began = Instant::now();
+    move || began.elapsed() < CALL_TIME
+}
 
 /// The domain of a request, and the state for which the request is meant.
 #[derive(Debug, Clone, Copy)]

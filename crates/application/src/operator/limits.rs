@@ -6,15 +6,15 @@ use dps_domain::limits::{Bucket, BucketKey, CaLimits, Endpoint, Limit, LimitKind
 use dps_domain::record::operator::{Requester, limit_lifted};
 use dps_domain::{Failure, FailureCode, Timestamp};
 
-use super::OperatorError;
+use super::{OperatorError, TRIES};
 use crate::ports::CertificateStore;
 use crate::ports::fleet_view::{ListRequest, MAX_PAGE};
 use crate::ports::store::{DomainRecord, StoreError};
 
 /// Buckets read at once.
 const PAGE: u32 = 500;
-/// Writes of a record that others write at the same time.
-const TRIES: usize = 5;
+/// Buckets that one call lifts at most.
+const MAX_LIFTED: usize = 10_000;
 
 /// A bucket of the ledger at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Lifted {
     pub buckets: Vec<BucketKey>,
     /// The number of domains that waited and are due now.
     pub woken: u32,
+    /// Whether every bucket and waiting domain was reached.
+    pub is_complete: bool,
 }
 
 /// The buckets of one CA that are not full, in the order of their keys.
@@ -144,7 +146,8 @@ fn state_of(
 }
 
 /// Empties the buckets of a limit, or that of `subject` alone if one is named, of all that was
-/// counted or blocked. Makes the records due that wait for them.
+/// counted or blocked. Makes the records due that wait for them, while `is_in_time` is true. A
+/// second call completes one that was cut short.
 ///
 /// The CA may think otherwise. Then it refuses the next request, and the wait that it names is kept
 /// as before.
@@ -153,26 +156,37 @@ pub async fn lift<'a>(
     (by, now): (impl Into<Requester<'a>>, Timestamp),
     directory_url: &str,
     (kind, subject): (LimitKind, Option<&str>),
+    is_in_time: &(dyn Fn() -> bool + Sync),
 ) -> Result<Lifted, OperatorError> {
     let by = by.into();
     let who = by.who;
-    let mut buckets = Vec::new();
-    for_each_bucket(store, directory_url, |key, found, of, _| {
-        if found == kind && subject.is_none_or(|subject| of == Some(subject)) {
-            buckets.push(key);
-        }
-    })
-    .await?;
+    let only = subject.map(|subject| BucketKey::of_name(kind, directory_url, subject));
+    let mut buckets = match &only {
+        Some(key) if store.ledger_bucket(key).await? == Bucket::default() => vec![],
+        Some(key) => vec![key.clone()],
+        None => of_kind(store, directory_url, kind).await?,
+    };
+    // The buckets that are lifted are gone, so that another call finds the others.
+    let has_more = buckets.len() > MAX_LIFTED;
+    buckets.truncate(MAX_LIFTED);
     // A transaction for each bucket follows. Recorded before, so that a crash hides none of them.
     let of = subject.map_or_else(|| kind.to_string(), |subject| format!("{kind} {subject}"));
     let action = OperatorAction::new(by, now, ActionKind::LimitLift, ActionScope::Limit, &of);
     let action = action.of_many(buckets.len() as u64);
     store.action_insert(&action).await?;
-    for key in &buckets {
-        store.ledger_lift(key).await?;
+    let mut lifted = Lifted {
+        buckets: vec![],
+        woken: 0,
+        is_complete: false,
+    };
+    for key in buckets {
+        if !is_in_time() {
+            return Ok(lifted);
+        }
+        store.ledger_lift(&key).await?;
         tracing::warn!(bucket = %key, replica = who, "limit.lifted");
+        lifted.buckets.push(key);
     }
-    let only = subject.map(|subject| BucketKey::of_name(kind, directory_url, subject));
     let waits = |record: &DomainRecord| {
         let limited = matches!(record.last_failure, Some(Failure::AcmeRateLimited { .. }));
         let later = record.next_attempt_at.is_some_and(|at| at > now);
@@ -183,7 +197,6 @@ pub async fn lift<'a>(
         let concerned = only.as_ref().is_none_or(|key| *key == of_record);
         limited && later && concerned
     };
-    let mut woken = 0;
     let filter = DomainFilter {
         code: Some(FailureCode::AcmeRateLimited),
         ..DomainFilter::default()
@@ -197,12 +210,16 @@ pub async fn lift<'a>(
         let page = store.fleet_list(&request, MAX_PAGE).await?;
         let records = page.domains.iter().map(|listed| &listed.record);
         for record in records.filter(|record| waits(record)) {
+            if !is_in_time() {
+                return Ok(lifted);
+            }
             if wake(store, (who, now), record, kind, &waits).await? {
-                woken += 1;
+                lifted.woken += 1;
             }
         }
-        if page.next.is_none() {
-            return Ok(Lifted { buckets, woken });
+        if page.next.is_none() || !is_in_time() {
+            lifted.is_complete = page.next.is_none() && !has_more;
+            return Ok(lifted);
         }
         request.after = page.next;
     }
@@ -228,6 +245,33 @@ async fn wake(
         }
     }
     Ok(false)
+}
+
+/// The keys of the buckets of a limit, one more than [`MAX_LIFTED`] at most.
+async fn of_kind(
+    store: &dyn CertificateStore,
+    directory_url: &str,
+    kind: LimitKind,
+) -> Result<Vec<BucketKey>, StoreError> {
+    // The keys of a limit begin with its word, so they follow each other.
+    let mut after = format!("{kind} ");
+    let mut keys = Vec::new();
+    while keys.len() <= MAX_LIFTED {
+        let page = store.ledger_buckets(&after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        last.as_str().clone_into(&mut after);
+        for (key, _) in page {
+            match key.parts() {
+                Some((found, of, _)) if found == kind => {
+                    if of == directory_url {
+                        keys.push(key);
+                    }
+                }
+                Some(_) | None => return Ok(keys),
+            }
+        }
+    }
+    Ok(keys)
 }
 
 /// Calls `visit` with every bucket of one CA: its key, limit, subject and state.

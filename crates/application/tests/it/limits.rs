@@ -1,6 +1,7 @@
 //! Stories of a CA with limits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dps_application::operator::limits as limits_of_operator;
@@ -418,7 +419,8 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_what_waits_cont
     assert_eq!(blocked.subject.as_deref(), Some("example.com"));
     assert_eq!(blocked.blocked_until, Some(now + 168 * HOUR));
     let lift = async |name| {
-        let lifted = limits_of_operator::lift(store, ("operator", now), CA, (kind, Some(name)));
+        let by = ("operator", now);
+        let lifted = limits_of_operator::lift(store, by, CA, (kind, Some(name)), &|| true);
         lifted.await.unwrap()
     };
     let others = lift("example.net").await;
@@ -432,6 +434,29 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_what_waits_cont
         .iter()
         .filter(|event| event.kind == EventKind::LimitLifted);
     assert_eq!(noted.count(), 1);
+}
+
+#[tokio::test]
+async fn a_lift_that_was_cut_short_is_completed_by_a_second_one() {
+    let world = limited_world().await;
+    use_up(&world, LimitKind::RegisteredDomain).await;
+    world.settle().await;
+    let (store, now) = (&*world.service.store, world.service.now());
+    let lift = async |is_in_time: &(dyn Fn() -> bool + Sync)| {
+        let of = (LimitKind::RegisteredDomain, None);
+        let lifted = limits_of_operator::lift(store, ("operator", now), CA, of, is_in_time);
+        lifted.await.unwrap()
+    };
+    let nothing = lift(&|| false).await;
+    assert_eq!((nothing.buckets.len(), nothing.woken), (0, 0));
+    assert!(!nothing.is_complete);
+    let calls = AtomicU32::new(0);
+    let bucket_alone = lift(&|| calls.fetch_add(1, Ordering::Relaxed) < 1).await;
+    assert_eq!((bucket_alone.buckets.len(), bucket_alone.woken), (1, 0));
+    assert!(!bucket_alone.is_complete);
+    let rest = lift(&|| true).await;
+    assert_eq!((rest.buckets.len(), rest.woken), (0, 1));
+    assert!(rest.is_complete);
 }
 
 #[tokio::test]

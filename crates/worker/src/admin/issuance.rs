@@ -1,12 +1,11 @@
 //! The pauses of issuance.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{Action, Issuance, PauseRequest, PauseScopeName, Resumed};
-use dps_application::operator::{Target, pauses};
+use dps_application::operator::{self, Target, pauses};
 use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
 use dps_domain::Hostname;
 use dps_domain::pause::PauseScope;
@@ -18,9 +17,6 @@ use super::explain::unknown;
 use super::params::{JsonBody, PathHost, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::issuance;
-
-/// Longest time in which a call makes waiting orders due; the answer is due soon after.
-const WAKE_TIME: Duration = Duration::from_secs(15);
 
 /// Shows the pauses of issuance, and what waits for their end.
 #[utoipa::path(get, path = "/admin/v1/issuance", tag = "viewer", operation_id = "showIssuance",
@@ -131,8 +127,7 @@ async fn end(
     let (who, reason) = (caller.in_history(), checked_reason(reason)?);
     let by = caller.requester(&who, reason);
     let now = app.now();
-    let is_in_time = || app.now().since(now) < WAKE_TIME;
-    let done = pauses::resume(app.store.as_ref(), by, now, scope, &is_in_time).await?;
+    let done = pauses::resume(app.store.as_ref(), by, now, scope, &operator::in_time()).await?;
     Ok(Json(Resumed {
         woken: done.woken,
         is_complete: done.is_complete,

@@ -25,7 +25,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Limits>, Re
 
 /// Lifts a limit, of one name if one is given.
 ///
-/// Waiting domains are due now. If the CA refuses a request again, they wait again.
+/// Waiting domains are due now. If the CA refuses a request again, they wait again. A call that is
+/// not complete is completed by the same call again.
 #[utoipa::path(post, path = "/admin/v1/limits/lift", tag = "operator", operation_id = "liftLimit",
     security(("token" = [])),
     request_body(content = LiftRequest, description = "The limit."),
@@ -54,6 +55,7 @@ pub(super) async fn lift_limit(
         (caller.requester(&who, reason), app.now()),
         directory_url,
         (kind, subject.as_deref()),
+        &operator::in_time(),
     )
     .await?;
     let (buckets, woken) = (lifted.buckets.len(), lifted.woken);
@@ -61,5 +63,6 @@ pub(super) async fn lift_limit(
     Ok(Lifted {
         lifted: buckets,
         woken,
+        is_complete: lifted.is_complete,
     })
 }

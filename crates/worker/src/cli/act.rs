@@ -7,7 +7,7 @@ use dps_domain::action::check_reason;
 use dps_domain::record::operator::Requester;
 use dps_domain::{Hostname, Timestamp};
 
-use super::output::outln;
+use super::output::{OutputError, outln};
 use crate::config::Replica;
 
 /// The reason of an action.
@@ -46,6 +46,14 @@ impl Author {
             ..Requester::from(self.who.as_str())
         }
     }
+}
+
+/// Says how an action on many records is completed, if it was cut short.
+pub fn print_if_cut_short(is_complete: bool) -> Result<(), OutputError> {
+    if is_complete {
+        return Ok(());
+    }
+    outln!("The time was up before all were reached; the same command again reaches the others.")
 }
 
 /// An action on one domain.

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_admin_api::{Issuance as Document, Pause as PauseDocument, PauseScopeName};
+use dps_application::operator;
 use dps_application::operator::pauses::{self, IssuanceStatus};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::StoreError;
@@ -12,7 +13,7 @@ use dps_domain::pause::{Pause, PauseScope};
 use dps_domain::{Hostname, Timestamp};
 use serde_json::json;
 
-use super::act::{Author, Why};
+use super::act::{self, Author, Why};
 use super::output::outln;
 
 /// `dps issuance …`.
@@ -94,14 +95,15 @@ pub async fn run(
         }
         Issuance::Resume { scope, why } => {
             let (scope, author) = (scope.scope()?, Author::of_command(why));
-            let done = pauses::resume(store, author.requester(), now, &scope, &|| true).await?;
+            let by = author.requester();
+            let done = pauses::resume(store, by, now, &scope, &operator::in_time()).await?;
             let woken = done.woken;
             outln!(
                 "The pause of {} has ended. {woken} orders are due, unless another pause covers \
                  them.",
                 in_words(&scope, "everything")
             )?;
-            Ok(())
+            Ok(act::print_if_cut_short(done.is_complete)?)
         }
     }
 }
@@ -138,11 +140,11 @@ async fn print(store: &dyn CertificateStore, now: Timestamp, as_json: bool) -> a
     }
     let (first, renewals, urgent) = (status.first, status.renewals, status.urgent);
     outln!("{first} first orders and {renewals} renewals wait; {urgent} renewals are urgent.")?;
-    if let Some(end) = status.soonest_end {
-        outln!("The first certificate of these ends at {end}.")?;
     if status.ended > 0 {
         outln!("{} domains wait whose certificate has ended.", status.ended)?;
     }
+    if let Some(end) = status.soonest_end {
+        outln!("The first certificate of these ends at {end}.")?;
     }
     Ok(())
 }

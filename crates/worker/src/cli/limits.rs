@@ -13,7 +13,7 @@ use dps_domain::text::shown;
 use dps_domain::{Hostname, Timestamp};
 use serde_json::json;
 
-use super::act::Author;
+use super::act::{self, Author};
 use super::output::outln;
 use crate::config::LetsEncrypt;
 
@@ -72,20 +72,26 @@ pub async fn lift_by_name(
     let (kind, subject) = parse(limit, name)?;
     let subject = subject.as_deref();
     let directory_url = ca.directory_url.as_str();
-    let Lifted { buckets, woken } = lift(
+    let in_time = operator::in_time();
+    let done = lift(
         store,
         (author.requester(), now),
         directory_url,
         (kind, subject),
-    )
-    .await?;
+        &in_time,
+    );
+    let Lifted {
+        buckets,
+        woken,
+        is_complete,
+    } = done.await?;
     let lifted = buckets.len();
     outln!("{kind}: {lifted} lifted; {woken} waiting domains are due now.")?;
     outln!(
         "A running service continues within a minute. If the CA refuses a request again, it waits \
          again."
     )?;
-    Ok(())
+    Ok(act::print_if_cut_short(is_complete)?)
 }
 
 fn left(state: &LimitState) -> Option<u32> {
