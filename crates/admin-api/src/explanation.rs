@@ -148,8 +148,9 @@ pub struct RunningLease {
     /// When it ends, unless its process extends it.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
-    /// The process that acted on the domain last, which usually holds the lease; absent if no
-    /// process did.
+    /// The process that holds it; absent for a process of an earlier version.
+    pub holder: Option<String>,
+    /// The process that acted on the domain last; absent if no process did.
     pub last_replica: Option<String>,
 }
 

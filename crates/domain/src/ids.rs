@@ -103,10 +103,6 @@ id! {
     /// An operator's action that was recorded.
     ActionId
 }
-id! {
-    /// Proof of holding a lease: only the holder of the current token may complete the record.
-    LeaseToken
-}
 
 #[cfg(test)]
 mod tests {

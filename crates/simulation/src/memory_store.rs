@@ -41,7 +41,6 @@ use dps_domain::limits::{Bucket, BucketKey};
 use dps_domain::pause::Pause;
 use dps_domain::{ActionId, CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 use rustc_hash::FxHashMap;
-use uuid::Uuid;
 
 pub use count::TableRows;
 use row::Row;
@@ -113,6 +112,8 @@ struct State {
     /// By holder and key.
     idempotency: BTreeMap<(String, String), KeptKey>,
     tokens_drawn: u128,
+    /// The name of the process in its leases.
+    replica: &'static str,
     due: prune::Due,
     webhooks: webhooks::Deliveries,
 }
@@ -135,6 +136,13 @@ impl MemoryStore {
         self
     }
 
+    /// The same, with the name of its process in leases.
+    #[must_use]
+    pub fn held_by(self, replica: &'static str) -> Self {
+        self.state().replica = replica;
+        self
+    }
+
     /// Since when the record that waits longest in a lane could have been acquired.
     pub fn waiting_since(&self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
         self.state().next_due(lane).filter(|at| *at <= now)
@@ -147,8 +155,15 @@ impl MemoryStore {
 
 impl State {
     fn new_token(&mut self) -> LeaseToken {
+        LeaseToken::new(Timestamp::EPOCH, self.draw(), self.replica)
+    }
+
+    /// Ten bytes that no other call returns.
+    fn draw(&mut self) -> [u8; 10] {
         self.tokens_drawn += 1;
-        LeaseToken::from_uuid(Uuid::from_u128(self.tokens_drawn))
+        let mut drawn = [0; 10];
+        drawn.copy_from_slice(&self.tokens_drawn.to_be_bytes()[6..]);
+        drawn
     }
 }
 

@@ -22,6 +22,8 @@ use crate::sql::Database;
 pub struct StoreOptions {
     /// Where lease tokens come from.
     pub randomness: Arc<dyn Randomness>,
+    /// The name of this process in its leases; empty for one that leases nothing.
+    pub replica: &'static str,
     /// By whose time leases run on SQLite: a clock of this process that never jumps.
     pub steady: Arc<dyn Clock>,
     /// Whether leases on PostgreSQL run by the server's time, as replicas need it. If not they run
@@ -52,6 +54,7 @@ impl StoreOptions {
     pub fn new(randomness: Arc<dyn Randomness>, steady: Arc<dyn Clock>) -> Self {
         Self {
             randomness,
+            replica: "",
             steady,
             server_time: true,
             max_connections: Self::MAX_CONNECTIONS,
@@ -68,6 +71,7 @@ impl StoreOptions {
 pub struct Store {
     pub(crate) database: Database,
     pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) replica: &'static str,
     pub(crate) steady: Arc<dyn Clock>,
     pub(crate) server_time: bool,
     /// The file on SQLite.
@@ -116,6 +120,7 @@ impl Store {
         Ok(Self {
             database,
             randomness: options.randomness,
+            replica: options.replica,
             steady: options.steady,
             server_time: options.server_time,
             file,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     AccountStore, Claimants, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore,
-    RecordStore, SecretStore,
+    RecordStore, RunningLease, SecretStore,
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite, SecretRow,
@@ -26,7 +26,7 @@ use crate::{accounts, certificates, cursors, domains, events, ledger, orders, ou
 
 impl Store {
     pub(crate) fn new_token(&self, now: Timestamp) -> LeaseToken {
-        LeaseToken::new(now, self.randomness.id_bytes())
+        LeaseToken::new(now, self.randomness.id_bytes(), self.replica)
     }
 
     async fn rules(&self) -> Result<Rules<'_>, StoreError> {
@@ -130,9 +130,9 @@ impl LeaseStore for Store {
         lease::next_due(&self.database, lane).await
     }
 
-    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+    async fn running_lease(&self, id: DomainId) -> Result<Option<RunningLease>, StoreError> {
         let now = self.term(Duration::ZERO).now;
-        lease::end(&self.database, id, now).await
+        lease::running(&self.database, id, now).await
     }
 
     async fn complete_all(

@@ -139,7 +139,7 @@ async fn serve(
     waits_for_configuration: bool,
 ) -> anyhow::Result<ExitCode> {
     let stop = shutdown::token()?;
-    let settings = match usable(path, role) {
+    let mut settings = match usable(path, role) {
         Ok(settings) => settings,
         Err(problems) if waits_for_configuration => {
             match wait_for_configuration(path, role, problems, &stop).await? {
@@ -152,6 +152,8 @@ async fn serve(
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
     if let Err(error) = process::raise_descriptor_limit() {
         tracing::warn!(%error, "process.open_files_limited");
+    // Histories and leases of this process have one name.
+    settings.replica.settle(&dps_host::randomness::hex(3));
     }
     match role {
         Role::Run => Box::pin(service::run(&settings, stop)).await?,

@@ -300,7 +300,7 @@ async fn record_and_extend(
     done: &FinishedStep,
 ) -> Option<(Lease, Instant)> {
     let (token, write) = (&done.token, &done.write);
-    let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
+    let next = token.next(service.now(), service.randomness.id_bytes());
     let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
     let leased = retry_while_unavailable(recorded_by, || async {

@@ -15,7 +15,9 @@ use dps_domain::{CertificateId, Hostname, Phase, Timestamp};
 use crate::ca::exemption::{exemption, replacement};
 use crate::ports::CertificateStore;
 use crate::ports::fleet::KnownEdge;
-use crate::ports::store::{Deployment, DomainRecord, StoreError, StoredCertificate, StoredOrder};
+use crate::ports::store::{
+    Deployment, DomainRecord, RunningLease, StoreError, StoredCertificate, StoredOrder,
+};
 
 /// Lines of history that are read for the evidence.
 const LINES: u32 = 50;
@@ -33,8 +35,8 @@ pub struct StoredDetails {
     pub pauses: Vec<Pause>,
     /// The limits that its next order counts against.
     pub limits: Vec<OrderLimit>,
-    /// The end of a running lease; `None` if no process works on it.
-    pub lease_end: Option<Timestamp>,
+    /// Its running lease; `None` if no process works on it.
+    pub lease: Option<RunningLease>,
     /// The process that acted on it last.
     pub last_replica: Option<String>,
     /// Its open order, and the order of the wanted certificate.
@@ -91,7 +93,7 @@ pub async fn read(
         evidence: evidence(&events),
         pauses: store.pauses_of(&record).await?,
         limits: order_limits(store, ca, &record, now).await?,
-        lease_end: store.lease_end(record.id).await?,
+        lease: store.running_lease(record.id).await?,
         last_replica: acted.next().map(|event| event.replica.clone()),
         orders: orders(store, &record, wanted.as_ref()).await?,
         edges: presentations(store, &record).await?,

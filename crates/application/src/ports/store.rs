@@ -33,7 +33,7 @@ pub use certificates::{IssuedStore, NewCertificate, Served, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
 pub use idempotency::IdempotencyStore;
-pub use leases::{Lease, LeaseStore, WriteResult};
+pub use leases::{Lease, LeaseStore, RunningLease, WriteResult};
 pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};

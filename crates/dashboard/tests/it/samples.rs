@@ -253,6 +253,7 @@ pub(crate) fn explanation(text: &str) -> Explanation {
         }],
         lease: Some(RunningLease {
             until: seconds_ago(-80),
+            holder: Some(text.to_owned()),
             last_replica: Some(text.to_owned()),
         }),
         orders: vec![KnownOrder {

@@ -11,11 +11,8 @@ use super::{MemoryStore, State};
 impl State {
     /// Records an action.
     pub(super) fn record(&mut self, action: &OperatorAction) {
-        let mut drawn = [0; 10];
-        self.tokens_drawn += 1;
-        drawn.copy_from_slice(&self.tokens_drawn.to_be_bytes()[6..]);
-        self.actions
-            .insert(ActionId::new(action.at, drawn), action.clone());
+        let id = ActionId::new(action.at, self.draw());
+        self.actions.insert(id, action.clone());
     }
 
     /// Forgets actions before the given time, at most `limit`.

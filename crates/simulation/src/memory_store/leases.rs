@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
+use dps_application::ports::store::{
+    DomainRecord, Lease, RecordWrite, RunningLease, StoreError, WriteResult,
+};
 use dps_domain::lane::Lane;
 use dps_domain::shard::{QUEUES, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
@@ -208,12 +210,12 @@ impl State {
         due.into_iter().chain(urgent).min()
     }
 
-    /// The end of the running lease of a record.
-    pub(super) fn lease_end(&self, id: DomainId, term: Term) -> Option<Timestamp> {
+    /// The running lease of a record.
+    pub(super) fn running_lease(&self, id: DomainId, term: Term) -> Option<RunningLease> {
         let lease = self.rows.get(&id)?.lease;
-        lease
-            .filter(|_| term.is_held(lease))
-            .map(|(_, expires_at)| expires_at)
+        let (token, until) = lease.filter(|_| term.is_held(lease))?;
+        let holder = LeaseToken::holder_in(&token.to_string()).map(str::to_owned);
+        Some(RunningLease { until, holder })
     }
 
     /// Writes an outcome, unless the token is stale. The lease is extended as `next` if given.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     AccountStore, Claimants, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore,
-    RecordStore, SecretStore,
+    RecordStore, RunningLease, SecretStore,
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite, SecretRow,
@@ -112,9 +112,9 @@ impl LeaseStore for MemoryStore {
         Ok(self.state().next_due(lane))
     }
 
-    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+    async fn running_lease(&self, id: DomainId) -> Result<Option<RunningLease>, StoreError> {
         let term = self.term(Timestamp::EPOCH, Duration::ZERO);
-        Ok(self.state().lease_end(id, term))
+        Ok(self.state().running_lease(id, term))
     }
 
     async fn complete_all(

@@ -21,14 +21,16 @@
 mod acquire;
 pub(crate) mod statements;
 
-use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
+use dps_application::ports::store::{
+    DomainRecord, Lease, RecordWrite, RunningLease, StoreError, WriteResult,
+};
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, DomainState, LeaseToken, Status, Timestamp};
 
 pub(crate) use self::acquire::{AcquireRequest, acquire_due, acquire_queued};
 use self::statements::{
-    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, END, EXTEND_AGAIN, FORGET, NEXT_DUE,
-    NEXT_URGENT, OutcomeWrite, RELEASE, WAITING,
+    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, EXTEND_AGAIN, FORGET, NEXT_DUE, NEXT_URGENT,
+    OutcomeWrite, RELEASE, RUNNING, WAITING,
 };
 use super::accompany::{accompany_in_tx, is_unaccompanied, may_have_ended_a_need};
 use super::row::{Rules, TABLE, holds_tokens, read, record_args};
@@ -62,14 +64,23 @@ pub(crate) async fn next_due(
     Ok(due.into_iter().chain(urgent).min())
 }
 
-/// The end of the running lease of a record. `now` is [`Term::now`].
-pub(crate) async fn end(
+/// The running lease of a record. `now` is [`Term::now`].
+pub(crate) async fn running(
     database: &Database,
     id: DomainId,
     now: Option<Timestamp>,
-) -> Result<Option<Timestamp>, StoreError> {
-    let mut session = database.read("read the end of a lease").await?;
-    moment(session.fetch(END, args![id, now]).await?.as_ref())
+) -> Result<Option<RunningLease>, StoreError> {
+    let mut session = database.read("read a lease").await?;
+    let row = session.fetch(RUNNING, args![id, now]).await?;
+    let read = |row: Row| {
+        let fields = row.fields(TABLE, "at");
+        let token: String = fields.get("lease_token")?;
+        Ok(RunningLease {
+            until: fields.at("at")?,
+            holder: LeaseToken::holder_in(&token).map(str::to_owned),
+        })
+    };
+    row.map(read).transpose()
 }
 
 /// The only column of a row that holds a time.

@@ -8,7 +8,7 @@ use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::phase::Lane;
 use dps_domain::{Issuance, Phase, Status};
 
-use crate::world::{TTL, World, at, quiet, record};
+use crate::world::{HOLDER, TTL, World, at, quiet, record};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -46,7 +46,7 @@ pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
     let id = due(&world, "shop.example").await;
     for jumped in [at(0) - HOUR, at(0) + DAY] {
         let crashed = world.acquire_elsewhere(LANE, jumped, 1).await.remove(0);
-        let end = world.store.lease_end(id).await.unwrap();
+        let end = world.store.running_lease(id).await.unwrap();
         world.pass(TTL / 2).await;
         assert!(
             world
@@ -55,9 +55,9 @@ pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
                 .is_empty()
         );
         assert!(end.is_some());
-        assert!(world.store.lease_end(id).await.unwrap().is_some());
+        assert!(world.store.running_lease(id).await.unwrap().is_some());
         world.pass(TTL / 2 + Duration::from_secs(1)).await;
-        assert_eq!(world.store.lease_end(id).await.unwrap(), None);
+        assert_eq!(world.store.running_lease(id).await.unwrap(), None);
         let winner = world
             .acquire_elsewhere(LANE, at(0) + HOUR, 1)
             .await
@@ -117,4 +117,33 @@ pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_u
         .await
         .unwrap();
     assert_eq!(later.count, 1);
+}
+
+pub(crate) async fn a_running_lease_names_its_holder(world: World) {
+    let id = due(&world, "shop.example").await;
+    let holder = async || {
+        let lease = world.store.running_lease(id).await.unwrap();
+        lease.map(|lease| lease.holder)
+    };
+    assert_eq!(holder().await, None);
+    let held = world.acquire_in(LANE, at(0), 1).await.remove(0);
+    assert_eq!(holder().await, Some(Some(HOLDER.to_owned())));
+    // It is the same in the next step of the lease.
+    let next = held.token.next(at(0), [7; 10]);
+    let write = quiet(held.record);
+    let extended = world
+        .store
+        .complete_and_extend(held.token, &write, next, TTL);
+    let extended = extended.await.unwrap();
+    assert_eq!(holder().await, Some(Some(HOLDER.to_owned())));
+    world.store.release(id, extended.token).await.unwrap();
+    assert_eq!(holder().await, None);
+    // A process of an earlier version does not name itself.
+    if !world.is_in_memory() {
+        world.acquire_in(LANE, at(1), 1).await.remove(0);
+        world
+            .sql("UPDATE custom_domains SET lease_token = substr(lease_token, 1, 36)")
+            .await;
+        assert_eq!(holder().await, Some(None));
+    }
 }

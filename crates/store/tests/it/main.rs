@@ -125,6 +125,7 @@ contract! {
         clocks: [
             a_clock_that_jumps_steals_no_record,
             a_lease_ends_by_the_stores_own_time,
+            a_running_lease_names_its_holder,
             a_clock_that_jumps_steals_no_report,
             a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day,
         ],
@@ -224,8 +225,8 @@ contract! {
             a_pause_holds_back_the_orders_that_it_covers_and_takes_no_token,
             pauses_are_listed_in_pages_and_each_is_an_action,
             the_pauses_of_a_record_are_those_that_cover_it_the_widest_first,
-        ],
             what_waits_for_the_end_of_a_pause_is_counted_by_what_it_waits_for,
+        ],
         idempotency: [
             a_repeated_call_gets_the_first_answer_and_another_call_does_not,
             a_key_is_taken_over_from_a_dead_process_and_after_a_day,
@@ -261,12 +262,12 @@ contract! {
             a_row_that_cannot_be_read_is_blocked_alone:
                 "Memory holds no row that cannot be read.",
         ],
-        outbox: [
-            an_unreadable_report_is_dropped_and_the_next_one_follows:
         actions: [
             actions_that_cannot_be_read_hide_no_other:
                 "Memory holds no row that cannot be read.",
         ],
+        outbox: [
+            an_unreadable_report_is_dropped_and_the_next_one_follows:
                 "Memory holds no row that cannot be read.",
         ],
         renewal_info: [

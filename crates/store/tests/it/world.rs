@@ -30,6 +30,9 @@ pub(crate) const TTL: Duration = Duration::from_secs(60);
 /// Numbers that never repeat, which is all that these tests ask of randomness.
 pub(crate) struct Counting;
 
+/// The name of the process with the store.
+pub(crate) const HOLDER: &str = "replica-1";
+
 static DRAWN: AtomicU64 = AtomicU64::new(1);
 
 impl Randomness for Counting {
@@ -65,6 +68,7 @@ impl Clock for Hands {
 pub(crate) fn options_by(hands: &Hands) -> StoreOptions {
     StoreOptions {
         server_time: false,
+        replica: HOLDER,
         ..StoreOptions::new(Arc::new(Counting), Arc::new(hands.clone()))
     }
 }
@@ -128,7 +132,9 @@ impl World {
     pub(crate) fn in_memory() -> std::future::Ready<Self> {
         let hands = Hands(Arc::new(Mutex::new(at(0))));
         std::future::ready(Self {
-            store: AnyStore::Memory(MemoryStore::new(Content::Full, Arc::new(hands.clone()))),
+            store: AnyStore::Memory(
+                MemoryStore::new(Content::Full, Arc::new(hands.clone())).held_by(HOLDER),
+            ),
             url: "memory".to_owned(),
             hands,
             _directory: None,

@@ -46,10 +46,12 @@ fn show(found: &Explanation) -> Result<(), OutputError> {
         None => outln!("  {}", found.next.summary)?,
     }
     if let Some(lease) = &found.lease {
-        let by = lease.last_replica.as_deref();
-        let by = by.map_or_else(String::new, |replica| format!("; {replica} acted last"));
+        let holder = lease.holder.as_deref().unwrap_or("a process");
         let until = lease.until.whole_second();
-        outln!("  a process works on it until {until}{by}")?;
+        let last = lease.last_replica.as_deref();
+        let last = last.filter(|last| *last != holder);
+        let last = last.map_or_else(String::new, |replica| format!("; {replica} acted last"));
+        outln!("  {holder} works on it, with a lease until {until}{last}")?;
     }
     show_evidence(found)?;
     show_ca(found)?;

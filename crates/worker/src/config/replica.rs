@@ -24,6 +24,11 @@ impl Replica {
             .unwrap_or_else(|| format!("{}-{random}", machine()))
     }
 
+    /// Keeps one name for this process; `random` is the suffix if none is configured.
+    pub fn settle(&mut self, random: &str) {
+        self.name = Some(self.name(random));
+    }
+
     /// Returns the name of an operator's command in the history: the person, also behind `sudo`,
     /// and the machine.
     pub fn operator() -> String {

@@ -86,8 +86,9 @@ fn document(
         },
         evidence: evidence(stored),
         limits: stored.limits.iter().map(|of| limit(of, now)).collect(),
-        lease: stored.lease_end.map(|until| RunningLease {
-            until,
+        lease: stored.lease.clone().map(|lease| RunningLease {
+            until: lease.until,
+            holder: lease.holder,
             last_replica: stored.last_replica.clone(),
         }),
         orders: stored

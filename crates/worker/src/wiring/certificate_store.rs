@@ -63,6 +63,8 @@ async fn connect(
         events_per_domain: section.events_per_domain,
         create,
         times,
+        // A process opens its store once, and copies the name with every lease.
+        replica: settings.replica.name.clone().map_or("", |name| name.leak()),
         ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
     };
     let opened = Store::connect(section.connection_string.expose(), options).await;

@@ -21,6 +21,15 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
+/// A lease that runs, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningLease {
+    /// When it ends, by the store's own clock, unless its holder extends it.
+    pub until: Timestamp,
+    /// The name of the process that holds it; `None` for one of an earlier version.
+    pub holder: Option<String>,
+}
+
 /// Result of one write in [`LeaseStore::complete_all`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteResult {
@@ -77,9 +86,8 @@ pub trait LeaseStore: Send + Sync {
     /// Returns when the next record of the lane can be leased; `None` if it holds none.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Returns the end of the running lease of a record, by the store's own clock; `None` if nobody
-    /// holds it.
-    async fn lease_end(&self, id: DomainId) -> Result<Option<Timestamp>, StoreError>;
+    /// Returns the running lease of a record; `None` if nobody holds one.
+    async fn running_lease(&self, id: DomainId) -> Result<Option<RunningLease>, StoreError>;
 
     /// Writes outcomes and releases their leases in one transaction; returns a result for each, in
     /// their order. A stale token does not prevent the other writes. `cabinet_version` keeps the

@@ -186,11 +186,13 @@ statements! {
         "SELECT urgent_from AS at FROM custom_domains WHERE lane IN ('renewal', 'recheck') AND urgent_from IS NOT NULL \
          ORDER BY urgent_from LIMIT 1",
     );
-    /// The end of a lease that runs. `$2` the lease clock (on PostgreSQL, NULL to take the
-    /// server's).
-    pub(super) END = Sql::each(
-        concat!("SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > ", lease_now!("$2")),
-        "SELECT lease_expires_at AS at FROM custom_domains WHERE id = $1 AND lease_expires_at > $2",
+    /// A lease that runs. `$2` the lease clock (on PostgreSQL, NULL to take the server's).
+    pub(super) RUNNING = Sql::each(
+        concat!(
+            "SELECT lease_expires_at AS at, lease_token FROM custom_domains WHERE id = $1 AND lease_expires_at > ",
+            lease_now!("$2"),
+        ),
+        "SELECT lease_expires_at AS at, lease_token FROM custom_domains WHERE id = $1 AND lease_expires_at > $2",
     );
     COMPLETE_ANY = Sql::both(complete!());
     COMPLETE_SAME = Sql::both(complete!(same_state));
