@@ -16,9 +16,9 @@ pub struct Diagnosis {
     /// The hostname in A-labels.
     #[schema(value_type = String, example = "shop.example.com")]
     pub hostname: Hostname,
-    /// The Cabinet's identifier.
-    #[schema(value_type = String, format = Uuid)]
-    pub id: DomainId,
+    /// The Cabinet's identifier; absent if the store did not answer.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub id: Option<DomainId>,
     /// When the checks began.
     #[schema(value_type = String, format = DateTime)]
     pub diagnosed_at: Timestamp,

@@ -10,6 +10,8 @@ use crate::{Actor, Failure};
 /// A check of a diagnosis. Where several fail, an earlier one is the cause to remove first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
+    /// Whether the service's own store answers.
+    Store,
     /// Whether the platform accepts the name and its target.
     Name,
     /// Whether the resolvers resolve our own target.
@@ -42,7 +44,8 @@ pub enum Check {
 
 impl Check {
     /// Every check, in the order of causes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::Store,
         Self::Name,
         Self::Resolvers,
         Self::Dns,
@@ -62,6 +65,7 @@ impl Check {
     /// The stable word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Store => "store",
             Self::Name => "name",
             Self::Resolvers => "resolvers",
             Self::Dns => "dns",
@@ -286,7 +290,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_row_that_is_not_ok_is_the_gravest_whatever_the_order_was(
-            seeds in prop::collection::vec((0usize..14, 0usize..4, 0usize..3), 0..20),
+            seeds in prop::collection::vec((0usize..Check::ALL.len(), 0usize..4, 0usize..3), 0..20),
         ) {
             let statuses = [
                 CheckStatus::Failed,

@@ -45,7 +45,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::auth::Caller;
-use self::diagnose::Diagnoser;
 use self::problem::Refusal;
 use self::rates::Rates;
 use self::tokens::Tokens;
@@ -70,7 +69,8 @@ pub(crate) struct App {
     guard: TokenGuard<Caller>,
     /// Whether callers come by TLS.
     is_encrypted: bool,
-    diagnoser: Diagnoser,
+    /// Observes for a diagnosis.
+    observer: Service,
     rates: Rates,
     /// Permits for calls, which share the connections to the database with the workers.
     calls: Semaphore,
@@ -118,7 +118,7 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
             clock: Arc::clone(&service.clock),
             guard,
             is_encrypted: tls.is_some(),
-            diagnoser: Diagnoser::new(service.clone()),
+            observer: service.clone(),
             calls: Semaphore::new(MAX_CALLS),
         }),
         tokens,

@@ -104,7 +104,8 @@ pub enum Command {
     /// Check a domain now: DNS, CAA records, the path to it, account, limits and every edge
     ///
     /// Nothing is ordered, and nothing of the domain is written. The first check that is not OK is
-    /// the one to act on. It takes 10 seconds at most, and needs the settings of `dps run`.
+    /// the one to act on. It takes 10 seconds at most, and needs the settings of `dps run`. The
+    /// service and its commands make five diagnoses a minute, and one of a domain at a time.
     Diagnose {
         /// The hostname
         host: String,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dps_application::operator::diagnose::{Diagnosis, STORE_TIMEOUT};
 use dps_application::ports::Clock as _;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::store::ActionStore as _;
@@ -15,6 +16,7 @@ use dps_domain::Hostname;
 use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::act::{self, Author, Deed};
@@ -362,7 +364,13 @@ async fn diagnose(path: Option<&Path>, host: &str, as_json: bool) -> anyhow::Res
         "a diagnosis needs the settings of `dps run`; beside `dps standalone`, call \
          POST /admin/v1/domains/{host}/diagnose",
     )?;
-    let store = wiring::open_existing_store(&settings).await?;
+    let began_at = SystemClock.now();
+    let opening = timeout(STORE_TIMEOUT, wiring::open_existing_store(&settings));
+    let Ok(store) = opening.await else {
+        cli::diagnose::show(Diagnosis::without_store(host, began_at), as_json)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let store = store?;
     let done = async {
         let service = wiring::observer(&settings, &peers, Arc::clone(&store)).await?;
         cli::diagnose::print(&service, &host, as_json).await

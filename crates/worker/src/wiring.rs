@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::ca::directory;
 use dps_application::edges::fleet::Fleet;
+use dps_application::operator::diagnose::STORE_TIMEOUT;
 use dps_application::ports::{
     AuthoritativeDns, CertificateAuthority as _, DnsResolver, Edge, EdgeDirectory, FleetStore as _,
     Vault,
@@ -173,7 +174,9 @@ pub async fn observer(
         // Without them, CAA records are not checked.
         let _ = tokio::time::timeout(DIRECTORY_TIMEOUT, ca.fetch_caa_identities()).await;
     }
-    let known = store.edges().await?;
+    // If the store does not answer, the diagnosis says so.
+    let known = tokio::time::timeout(STORE_TIMEOUT, store.edges()).await;
+    let known = known.unwrap_or_else(|_| Ok(vec![]))?;
     let parts = Parts {
         ca: Arc::new(ca),
         vault: Arc::new(open_vault(settings)?),

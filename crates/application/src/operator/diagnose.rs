@@ -2,13 +2,15 @@
 //! ledger, and nothing of the domain is written.
 //!
 //! The observations are those of the steps. All checks run at once as far as they do not depend on
-//! each other, and end within [`LONGEST`].
+//! each other. They end within [`LONGEST`], also if the store does not answer.
 
 mod caa;
 mod edges;
 mod name;
 mod path;
+mod reads;
 mod stored;
+mod turns;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,24 +19,33 @@ use dps_domain::diagnosis::{Check, Row, sort};
 use dps_domain::dns::{DnsProvider, ResolverView, instruction_addresses};
 use dps_domain::outcome::Findings;
 use dps_domain::sentence::{Instruction, sentence};
-use dps_domain::{Failure, Hostname, Timestamp, bounds, with_causes};
+use dps_domain::{DomainId, Failure, Hostname, Timestamp, bounds, with_causes};
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
+pub use self::reads::TIMEOUT as STORE_TIMEOUT;
+use self::reads::{Reads, Unread};
+use self::turns::{Denied, MOST};
 use crate::observe::{Evidence, Observer};
 use crate::ports::store::{DomainRecord, StoreError};
 use crate::service::Service;
 
 /// Longest time for a diagnosis.
 pub const LONGEST: Duration = Duration::from_secs(10);
-/// The end of that time, in which tokens are withdrawn.
+/// The end of that time, after the checks.
+const FINISH: Duration = Duration::from_secs(2);
+/// Longest time for the withdrawal of tokens, in the finish.
 const WITHDRAWAL: Duration = Duration::from_secs(1);
+/// Longest time for the end of the turn, in the finish.
+const END_OF_TURN: Duration = Duration::from_millis(500);
 
 /// The checks of a domain.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// Its record, as it was read before the checks.
-    pub record: DomainRecord,
+    /// The hostname.
+    pub hostname: Hostname,
+    /// The domain; `None` if the store did not answer.
+    pub id: Option<DomainId>,
     /// When the checks began.
     pub began_at: Timestamp,
     /// Time for all of them.
@@ -43,19 +54,88 @@ pub struct Diagnosis {
     pub rows: Vec<Row>,
 }
 
-/// Diagnoses a domain; `None` if the store does not know it.
-pub async fn diagnose(
+impl Diagnosis {
+    /// The diagnosis of a domain while the store does not answer.
+    pub fn without_store(hostname: Hostname, began_at: Timestamp) -> Self {
+        Self {
+            hostname,
+            id: None,
+            began_at,
+            took: STORE_TIMEOUT,
+            rows: vec![reads::unanswered()],
+        }
+    }
+}
+
+/// The reason why a domain is not diagnosed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDiagnosed {
+    /// The store does not know the domain.
+    #[error("the service does not know the domain {0}; domains are created in the Cabinet")]
+    Unknown(Hostname),
+    /// Another process or call diagnoses it.
+    #[error("{0} is being diagnosed; wait for the result")]
+    UnderWay(Hostname),
+    /// There were too many diagnoses lately.
+    #[error("the service makes {MOST} diagnoses a minute; try again in {} s", after.as_secs() + 1)]
+    TooMany {
+        /// The time until the next one may begin.
+        after: Duration,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Diagnoses a domain, if the turns of diagnoses allow it.
+pub async fn diagnose(service: &Service, hostname: &Hostname) -> Result<Diagnosis, NotDiagnosed> {
+    let (began, began_at) = (Instant::now(), service.now());
+    let reads = Reads::until(began + LONGEST - FINISH);
+    // A store that cannot be written to is diagnosed, too.
+    let turn = reads.read(turns::begin(service, hostname, began_at)).await;
+    match turn {
+        Ok(Some(Denied::UnderWay)) => return Err(NotDiagnosed::UnderWay(hostname.clone())),
+        Ok(Some(Denied::TooMany(after))) => return Err(NotDiagnosed::TooMany { after }),
+        Ok(None) | Err(Unread::NoAnswer | Unread::Failed(_)) => {}
+    }
+    let checked = check(service, hostname, &reads).await;
+    if turn.is_ok() {
+        // Without this the turn ends by itself after a while.
+        let end = turns::end(service, hostname, began_at);
+        let _ = timeout(END_OF_TURN, end).await;
+    }
+    let (id, mut rows) = checked?;
+    rows.push(match turn {
+        Err(Unread::Failed(error)) => reads::unwritable(&error),
+        Ok(_) | Err(Unread::NoAnswer) => reads.row(),
+    });
+    sort(&mut rows);
+    Ok(Diagnosis {
+        hostname: hostname.clone(),
+        id,
+        began_at,
+        took: began.elapsed(),
+        rows,
+    })
+}
+
+/// Makes the checks; only that of the store is left if it does not answer.
+async fn check(
     service: &Service,
     hostname: &Hostname,
-) -> Result<Option<Diagnosis>, StoreError> {
-    let (began, began_at) = (Instant::now(), service.now());
-    let Some(record) = service.store.domain_by_hostname(hostname).await? else {
-        return Ok(None);
+    reads: &Reads,
+) -> Result<(Option<DomainId>, Vec<Row>), NotDiagnosed> {
+    let record = match reads.read(service.store.domain_by_hostname(hostname)).await {
+        Ok(Some(record)) => record,
+        Ok(None) => return Err(NotDiagnosed::Unknown(hostname.clone())),
+        Err(Unread::Failed(error)) => return Err(error.into()),
+        Err(Unread::NoAnswer) => return Ok((None, vec![])),
     };
     let subject = Subject {
         service,
         record: &record,
-        deadline: began + LONGEST - WITHDRAWAL,
+        reads,
+        deadline: reads.deadline(),
     };
     let (mut rows, edges, stored) = tokio::join!(
         Box::pin(name::rows(&subject)),
@@ -64,19 +144,14 @@ pub async fn diagnose(
     );
     rows.extend(edges);
     rows.extend(stored);
-    sort(&mut rows);
-    Ok(Some(Diagnosis {
-        began_at,
-        took: began.elapsed(),
-        rows,
-        record,
-    }))
+    Ok((Some(record.id), rows))
 }
 
 /// The domain that is diagnosed.
 struct Subject<'a> {
     service: &'a Service,
     record: &'a DomainRecord,
+    reads: &'a Reads,
     /// When a check ends without a result.
     deadline: Instant,
 }
@@ -105,10 +180,23 @@ impl<'a> Subject<'a> {
         Row::failed(check, failure, sentence).with(Value::Object(details))
     }
 
-    /// The row of a check for which the store could not be read.
-    fn unreadable(&self, check: Check, error: &StoreError) -> Row {
-        let detail = with_causes(error);
-        self.failed(check, &Failure::Internal { detail }, Notes::default())
+    /// Reads from the store; in place of a result that is missing, returns the row of the check.
+    async fn read<T>(
+        &self,
+        check: Check,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Row> {
+        let unread = match self.reads.read(read).await {
+            Ok(result) => return Ok(result),
+            Err(unread) => unread,
+        };
+        Err(match unread {
+            Unread::NoAnswer => Row::unfinished(check),
+            Unread::Failed(error) => {
+                let detail = with_causes(&error);
+                self.failed(check, &Failure::Internal { detail }, Notes::default())
+            }
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod backlog;
 mod ca;
 mod caa;
 mod cabinet;
+mod diagnose;
 mod directories;
 mod fleet;
 mod http_probe;

@@ -410,7 +410,7 @@ pub(crate) fn diagnosis(language: Language, text: &str) -> DiagnosisView {
         page: frame(language, text),
         diagnosis: Diagnosis {
             hostname: domain(text).hostname,
-            id: domain(text).id,
+            id: Some(domain(text).id),
             diagnosed_at: NOW,
             took_ms: 700,
             rows: statuses.map(row).into(),

@@ -1,6 +1,5 @@
 //! `dps diagnose`: checks a domain now, for people and programs.
 
-use anyhow::Context as _;
 use dps_admin_api::{Diagnosis, DiagnosisRow};
 use dps_application::Service;
 use dps_application::operator::diagnose;
@@ -14,20 +13,19 @@ use crate::documents::diagnosis;
 /// Diagnoses a domain, and prints the checks.
 pub async fn print(service: &Service, hostname: &Hostname, as_json: bool) -> anyhow::Result<()> {
     let made = diagnose::diagnose(service, hostname).await?;
-    let made = made.with_context(|| {
-        format!(
-            "the service does not know the domain {hostname}; domains are created in the Cabinet"
-        )
-    })?;
-    let made = diagnosis(made);
-    if as_json {
-        outln!("{:#}", json!(made))?;
-        return Ok(());
-    }
-    Ok(show(&made)?)
+    Ok(show(made, as_json)?)
 }
 
-fn show(made: &Diagnosis) -> Result<(), OutputError> {
+/// Prints the checks.
+pub fn show(made: diagnose::Diagnosis, as_json: bool) -> Result<(), OutputError> {
+    let made = diagnosis(made);
+    if as_json {
+        return outln!("{:#}", json!(made));
+    }
+    show_rows(&made)
+}
+
+fn show_rows(made: &Diagnosis) -> Result<(), OutputError> {
     outln!("{} ({})", made.hostname.to_unicode(), made.hostname)?;
     match made.rows.iter().find(|row| row.status != CheckStatus::Ok) {
         Some(row) => outln!("  Act on: {}", name(row))?,

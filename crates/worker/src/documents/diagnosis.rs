@@ -10,8 +10,8 @@ use dps_domain::diagnosis::Row;
 /// The document of a diagnosis.
 pub fn diagnosis(made: diagnose::Diagnosis) -> Diagnosis {
     Diagnosis {
-        hostname: made.record.hostname,
-        id: made.record.id,
+        hostname: made.hostname,
+        id: made.id,
         diagnosed_at: made.began_at,
         took_ms: millis(made.took),
         rows: made.rows.into_iter().map(row).collect(),

@@ -114,11 +114,20 @@ fn point_at(world: &World, host: &str, address: Ipv4Addr) {
     }
 }
 
-/// The diagnosis by the command line.
-fn diagnose(home: &Path, host: &str) -> Value {
+/// The diagnosis by the command line, which takes no turn from the next one.
+async fn diagnose(home: &Path, host: &str) -> Value {
     let output = dps(home, &["diagnose", host, "--json"]);
     assert!(output.status.success(), "{output:?}");
+    forget_turns(home).await;
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn forget_turns(home: &Path) {
+    let options = SqliteConnectOptions::new().filename(home.join("dps.db"));
+    let mut store: SqliteConnection = options.connect().await.unwrap();
+    let forget = sqlx::query("DELETE FROM chores WHERE name = 'domain.diagnose'");
+    forget.execute(&mut store).await.unwrap();
+    store.close().await.unwrap();
 }
 
 /// The row to act on.
@@ -196,7 +205,7 @@ async fn each_broken_world_has_its_cause_in_the_first_row_and_nothing_is_written
     world.service.kill().unwrap();
     let before = dump(world.home()).await;
     for (case, sentence) in CASES.iter().zip(&sentences) {
-        let diagnosis = diagnose(world.home(), case.host);
+        let diagnosis = diagnose(world.home(), case.host).await;
         let found = first(&diagnosis);
         assert_eq!(found["id"], case.row, "{diagnosis:#}");
         assert_eq!(found["code"], case.code, "{diagnosis:#}");
@@ -209,7 +218,7 @@ async fn each_broken_world_has_its_cause_in_the_first_row_and_nothing_is_written
         assert!(found["remedy"].is_string(), "{diagnosis:#}");
         assert!(diagnosis["tookMs"].as_u64().unwrap() < 10_000);
     }
-    let whole = diagnose(world.home(), SERVED);
+    let whole = diagnose(world.home(), SERVED).await;
     let rows = whole["rows"].as_array().unwrap();
     let wrong: Vec<&Value> = rows
         .iter()
@@ -227,7 +236,7 @@ async fn each_broken_world_has_its_cause_in_the_first_row_and_nothing_is_written
 /// An edge that is away, and one that presents another certificate.
 async fn edges(world: &mut World) {
     world.agent.kill().unwrap();
-    let away = diagnose(world.home(), SERVED);
+    let away = diagnose(world.home(), SERVED).await;
     let found = first(&away);
     assert_eq!(
         (&found["id"], &found["code"]),
@@ -235,9 +244,19 @@ async fn edges(world: &mut World) {
         "{away:#}"
     );
     assert!(found["subject"].is_string(), "{away:#}");
-    let text = dps(world.home(), &["diagnose", SERVED]);
-    let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("\n  Act on: agent of http://"), "{text}");
+    for _ in 0..5 {
+        let text = dps(world.home(), &["diagnose", SERVED]);
+        let text = String::from_utf8(text.stdout).unwrap();
+        assert!(text.contains("\n  Act on: agent of http://"), "{text}");
+    }
+    let sixth = dps(world.home(), &["diagnose", SERVED]);
+    assert!(!sixth.status.success(), "{sixth:?}");
+    let said = String::from_utf8_lossy(&sixth.stderr);
+    assert!(
+        said.contains("5 diagnoses a minute; try again in"),
+        "{said}"
+    );
+    forget_turns(world.home()).await;
 
     let another = LocalAuthority::new().unwrap().certify(&[SERVED]).unwrap();
     let server = TlsServer::start((Ipv4Addr::LOCALHOST, 0).into(), &another)
@@ -250,7 +269,7 @@ async fn edges(world: &mut World) {
     settings["Agent"]["TlsAddress"] = json!(server.address());
     std::fs::write(&file, settings.to_string()).unwrap();
     world.restart_agent().await;
-    let other = diagnose(world.home(), SERVED);
+    let other = diagnose(world.home(), SERVED).await;
     let found = first(&other);
     assert_eq!(
         (&found["id"], &found["code"]),
@@ -288,7 +307,7 @@ async fn a_paused_name_is_the_row_to_act_on_and_gets_no_order() {
     .unwrap();
     world.service.kill().unwrap();
     let before = dump(world.home()).await;
-    let diagnosis = diagnose(world.home(), HOST);
+    let diagnosis = diagnose(world.home(), HOST).await;
     let found = first(&diagnosis);
     assert_eq!(found["id"], "pause", "{diagnosis:#}");
     assert_eq!(found["code"], "ACME_PAUSED");

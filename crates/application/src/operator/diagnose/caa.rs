@@ -31,9 +31,10 @@ pub(super) struct Against {
 pub(super) async fn observe(subject: &Subject<'_>) -> ObservedCaa {
     let (began, service, check) = (Instant::now(), subject.service, Check::Caa);
     let identities = service.ca.caa_identities();
-    let account = match service.store.account(service.ca.directory_url()).await {
+    let account = service.store.account(service.ca.directory_url());
+    let account = match subject.read(check, account).await {
         Ok(account) => account.and_then(|account| account.url),
-        Err(error) => return ObservedCaa::Done(subject.unreadable(check, &error)),
+        Err(row) => return ObservedCaa::Done(row),
     };
     if identities.is_empty() {
         let message = "It is not known by which name CAA records allow the CA.";

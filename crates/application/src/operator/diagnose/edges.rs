@@ -31,10 +31,10 @@ struct Expected {
 
 pub(super) async fn rows(subject: &Subject<'_>) -> Vec<Row> {
     let service = subject.service;
-    let (expected, known) = tokio::join!(expected(subject), service.store.edges());
-    let (expected, known) = match expected.and_then(|expected| Ok((expected, known?))) {
-        Ok(read) => read,
-        Err(error) => return vec![subject.unreadable(Check::Certificate, &error)],
+    let stored = async { tokio::try_join!(expected(subject), service.store.edges()) };
+    let (expected, known) = match subject.read(Check::Certificate, stored).await {
+        Ok((expected, known)) => (Ok(expected), known),
+        Err(row) => (Err(row), vec![]),
     };
     let members = service.fleet.members();
     if members.is_empty() {
@@ -46,7 +46,7 @@ pub(super) async fn rows(subject: &Subject<'_>) -> Vec<Row> {
     }
     let checks = members
         .iter()
-        .map(|edge| check_edge(subject, edge, &expected));
+        .map(|edge| check_edge(subject, edge, expected.as_ref()));
     let checks = join_all(checks).await;
     let one_answers = checks.iter().any(|[agent, _]| agent.failure.is_none());
     let mut rows = Vec::new();
@@ -85,8 +85,13 @@ async fn expected(subject: &Subject<'_>) -> Result<Expected, StoreError> {
     })
 }
 
-/// The rows of one edge: its agent, and its certificate.
-async fn check_edge(subject: &Subject<'_>, edge: &Arc<dyn Edge>, expected: &Expected) -> [Row; 2] {
+/// The rows of one edge: its agent, and its certificate. Without knowing which one is expected, the
+/// second is the given row.
+async fn check_edge(
+    subject: &Subject<'_>,
+    edge: &Arc<dyn Edge>,
+    expected: Result<&Expected, &Row>,
+) -> [Row; 2] {
     let began = Instant::now();
     let deadline = subject.deadline.min(began + TIMEOUT);
     let unanswered = || EdgeError::Unreachable {
@@ -106,7 +111,10 @@ async fn check_edge(subject: &Subject<'_>, edge: &Arc<dyn Edge>, expected: &Expe
         Ok(_) => Row::ok(Check::Agent, "The agent and its HAProxy work."),
         Err(error) => subject.failed(Check::Agent, &Failure::from(error), Notes::default()),
     };
-    let certificate = certificate(subject, edge.name(), expected, presented);
+    let certificate = match expected {
+        Ok(expected) => certificate(subject, edge.name(), expected, presented),
+        Err(row) => row.clone(),
+    };
     [agent, certificate].map(|row| Row {
         took: began.elapsed(),
         ..row.about(edge.name())

@@ -17,7 +17,6 @@ use crate::observe::dns::{
     ObservedDns, QueryAuthoritative, as_move, is_seen_here, observe_dns, too_many_addresses,
 };
 use crate::observe::{Evidence, Observer};
-use crate::ports::store::StoreError;
 use crate::resolvers::DnsBudget;
 
 /// The checks that one observation of the DNS answers, in the order of causes.
@@ -224,7 +223,7 @@ async fn ownership(subject: &Subject<'_>, passed: &PassedDns) -> Row {
     let notes = Notes::of(evidence.into_findings()).with_addresses(service, &passed.views);
     let mut row = match judged {
         Err(_) => Row::unfinished(check),
-        Ok(Err(error)) => subject.unreadable(check, &error),
+        Ok(Err(row)) => row,
         Ok(Ok(Some(failure))) => subject.failed(check, &failure, notes),
         Ok(Ok(None)) => Row::ok(check, "The tenant may have the hostname."),
     };
@@ -232,18 +231,21 @@ async fn ownership(subject: &Subject<'_>, passed: &PassedDns) -> Row {
     row
 }
 
-/// The failure of a claim that must be proven or waited for.
+/// The failure of a claim that must be proven or waited for; as an error, the row of a check that
+/// cannot be made.
 async fn judged_claim(
     subject: &Subject<'_>,
     passed: &PassedDns,
     evidence: &Evidence,
-) -> Result<Option<Failure>, StoreError> {
+) -> Result<Option<Failure>, Row> {
     let observer = Observer {
         service: subject.service,
         record: subject.record,
         evidence,
     };
-    let records = Records::read(&observer).await?;
+    let records = subject
+        .read(Check::Ownership, Records::read(&observer))
+        .await?;
     if records.is_taken_down() {
         let detail = "an earlier domain of the hostname is still being taken down".to_owned();
         return Ok(Some(Failure::Internal { detail }));

@@ -41,13 +41,16 @@ async fn account(subject: &Subject<'_>) -> Row {
         return subject.failed(check, failure, Notes::default());
     }
     let directory_url = service.ca.directory_url();
-    match service.store.account(directory_url).await {
+    match subject
+        .read(check, service.store.account(directory_url))
+        .await
+    {
         Ok(account) => match account.and_then(|account| account.url) {
             Some(url) => Row::ok(check, "The account is registered at the CA.")
                 .with(json!({ "directory": directory_url, "account": url })),
             None => Row::ok(check, "The first order registers the account at the CA."),
         },
-        Err(error) => subject.unreadable(check, &error),
+        Err(row) => row,
     }
 }
 
@@ -58,9 +61,9 @@ async fn pause(subject: &Subject<'_>) -> Row {
         return ok;
     }
     // The last failure knows of no pause before an order is tried, and of its end only after that.
-    let pauses = match service.store.pauses_of(record).await {
+    let pauses = match subject.read(check, service.store.pauses_of(record)).await {
         Ok(pauses) => pauses,
-        Err(error) => return subject.unreadable(check, &error),
+        Err(row) => return row,
     };
     let held_back = record.order_gate.holds_back(service.now());
     if !pauses.is_empty() && held_back != Some(HeldBack::PausedByCa) {
@@ -112,17 +115,18 @@ async fn ledger(subject: &Subject<'_>) -> Row {
     let (service, record, check) = (subject.service, subject.record, Check::Ledger);
     let now = service.now();
     let store = service.store.as_ref();
-    match store.order_open(record.id).await {
+    match subject.read(check, store.order_open(record.id)).await {
         Ok(Some(order)) => {
             return Row::ok(check, "An order is open, so none has to be placed.")
                 .with(json!({ "order": order.url }));
         }
         Ok(None) => {}
-        Err(error) => return subject.unreadable(check, &error),
+        Err(row) => return row,
     }
-    let limits = match order_limits(store, service.order_limits(), record, now).await {
+    let limits = order_limits(store, service.order_limits(), record, now);
+    let limits = match subject.read(check, limits).await {
         Ok(limits) => limits,
-        Err(error) => return subject.unreadable(check, &error),
+        Err(row) => return row,
     };
     let entry = |limit: &OrderLimit| {
         json!({
