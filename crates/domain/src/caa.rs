@@ -87,7 +87,7 @@ impl CaaObservation {
 
     /// Whether the resolver got no answer about any name, the top-level domain included: it does
     /// not look up CAA records at all, whatever the name.
-    fn is_out_of_order(&self) -> bool {
+    pub fn is_out_of_order(&self) -> bool {
         let mut lookups = self.lookups.iter();
         !self.lookups.is_empty()
             && lookups.all(|lookup| matches!(lookup.answer, CaaAnswer::Failed(_)))
@@ -121,6 +121,60 @@ pub enum CaaVerdict {
     Inconclusive,
 }
 
+impl CaaVerdict {
+    /// Whether the authoritative servers may know better than `observations`, from which the
+    /// verdict is. They cannot refute that a resolver finds invalid DNSSEC signatures.
+    pub fn may_be_outdated(&self, observations: &[CaaObservation]) -> bool {
+        let bogus = CaaAnswer::Failed(DnsAnswer::Bogus);
+        let mut relevant = observations.iter().filter_map(CaaObservation::relevant);
+        matches!(self, Self::Forbidden { .. } | Self::LookupFailed { .. })
+            && !relevant.any(|lookup| lookup.answer == bogus)
+    }
+
+    /// The verdict with the answers of the authoritative servers, which prevail over those of the
+    /// recursive resolvers. Every server that answers must see the CA allowed. Servers without an
+    /// answer do not count; if a name has no other, nothing changes.
+    #[must_use]
+    pub fn with_authoritative(
+        self,
+        seen: &[CaaObservation],
+        issuer: &CaaIssuer<'_>,
+        host: &Hostname,
+        target: &Hostname,
+    ) -> Self {
+        for name in names_upwards(host) {
+            let lookups = seen.iter().flat_map(|seen| &seen.lookups);
+            let (mut is_answered, mut has_none) = (false, false);
+            for lookup in lookups.filter(|lookup| lookup.name == name) {
+                match &lookup.answer {
+                    CaaAnswer::Failed(_) => continue,
+                    CaaAnswer::None => has_none = true,
+                    CaaAnswer::Records(records) => {
+                        if let Err(against) = judge(records, issuer) {
+                            return forbidden(lookup, against, target);
+                        }
+                    }
+                }
+                is_answered = true;
+            }
+            if !is_answered {
+                return self;
+            }
+            if !has_none {
+                return Self::Allowed;
+            }
+        }
+        Self::Allowed
+    }
+}
+
+/// The name and each one above it.
+fn names_upwards(host: &Hostname) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(host.as_str()), |name| {
+        name.split_once('.').map(|(_, above)| above)
+    })
+}
+
 /// Judges the answers of the resolvers. It is enough that one sees the CA allowed: another may keep
 /// records in its cache that the customer has changed.
 pub fn verdict(
@@ -129,7 +183,7 @@ pub fn verdict(
     host: &Hostname,
     target: &Hostname,
 ) -> CaaVerdict {
-    let (mut forbidden, mut failed) = (None, None);
+    let (mut forbids, mut failed) = (None, None);
     let working = observations.iter().filter(|seen| !seen.is_out_of_order());
     for observation in working {
         let Some(lookup) = observation.relevant() else {
@@ -139,17 +193,26 @@ pub fn verdict(
             failed = failed.or_else(|| failure(lookup, host, target));
             continue;
         };
-        let Err((record, reason)) = judge(records, issuer) else {
+        let Err(against) = judge(records, issuer) else {
             return CaaVerdict::Allowed;
         };
-        forbidden.get_or_insert_with(|| CaaVerdict::Forbidden {
-            owner: lookup.owner().to_owned(),
-            record: record.to_string(),
-            reason,
-            at_target: is_at_target(lookup, target),
-        });
+        forbids.get_or_insert_with(|| forbidden(lookup, against, target));
     }
-    forbidden.or(failed).unwrap_or(CaaVerdict::Inconclusive)
+    forbids.or(failed).unwrap_or(CaaVerdict::Inconclusive)
+}
+
+/// The verdict on a record set with a record against the CA.
+fn forbidden(
+    lookup: &CaaLookup,
+    (record, reason): (&CaaRecord, CaaReason),
+    target: &Hostname,
+) -> CaaVerdict {
+    CaaVerdict::Forbidden {
+        owner: lookup.owner().to_owned(),
+        record: record.to_string(),
+        reason,
+        at_target: is_at_target(lookup, target),
+    }
 }
 
 /// Whether an alias led to our own target: its records are the platform's.

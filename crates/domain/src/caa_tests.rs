@@ -246,6 +246,127 @@ fn one_resolver_that_sees_the_ca_allowed_is_enough() {
     );
 }
 
+/// The verdict of one resolver that finds `remembered` at `example.com`, and the same with the
+/// answers of authoritative servers.
+fn with_source(remembered: CaaAnswer, servers: &[Vec<CaaLookup>]) -> (CaaVerdict, CaaVerdict) {
+    let recursive = [observed(vec![
+        lookup("shop.example.com", &[], CaaAnswer::None),
+        lookup("example.com", &[], remembered),
+        lookup("com", &[], CaaAnswer::None),
+    ])];
+    let before = judged(&recursive);
+    assert!(before.may_be_outdated(&recursive), "{before:?}");
+    let above = observed(vec![lookup("com", &[], CaaAnswer::None)]);
+    let servers = servers.iter().cloned().map(observed).chain([above]);
+    let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
+    let after = with_issuer(|issuer| {
+        let seen: Vec<CaaObservation> = servers.collect();
+        before
+            .clone()
+            .with_authoritative(&seen, issuer, &name, &target)
+    });
+    (before, after)
+}
+
+fn issue(value: &str) -> CaaAnswer {
+    CaaAnswer::Records(vec![CaaRecord::new(0, "issue", value.as_bytes())])
+}
+
+/// The answers of one server about the two names of a zone.
+fn of_zone(of_shop: CaaAnswer, of_apex: CaaAnswer) -> Vec<CaaLookup> {
+    vec![
+        lookup("shop.example.com", &[], of_shop),
+        lookup("example.com", &[], of_apex),
+    ]
+}
+
+#[test]
+fn servers_that_all_allow_the_ca_prevail_over_what_resolvers_remember() {
+    let failed = || CaaAnswer::Failed(DnsAnswer::Timeout);
+    for remembered in [
+        issue("other.example"),
+        CaaAnswer::Failed(DnsAnswer::ServFail),
+    ] {
+        for servers in [
+            vec![of_zone(CaaAnswer::None, issue("ca.example"))],
+            // The record is gone.
+            vec![of_zone(CaaAnswer::None, CaaAnswer::None)],
+            // A nearer set comes first, whatever stands above.
+            vec![of_zone(issue("ca.example"), issue("other.example"))],
+            // Servers without an answer do not count.
+            vec![
+                of_zone(failed(), failed()),
+                of_zone(CaaAnswer::None, issue("ca.example")),
+            ],
+            // Each name is in a zone of its own.
+            vec![
+                vec![lookup("shop.example.com", &[], CaaAnswer::None)],
+                vec![lookup("example.com", &[], issue("ca.example"))],
+            ],
+        ] {
+            let (_, after) = with_source(remembered.clone(), &servers);
+            assert_eq!(after, CaaVerdict::Allowed, "{servers:?}");
+        }
+    }
+}
+
+#[test]
+fn one_server_that_forbids_the_ca_is_enough_and_its_record_is_reported() {
+    for servers in [
+        vec![of_zone(CaaAnswer::None, issue("new.example"))],
+        vec![
+            of_zone(CaaAnswer::None, issue("ca.example")),
+            of_zone(CaaAnswer::None, issue("new.example")),
+        ],
+        // One has a nearer set already, the other goes by the one above.
+        vec![
+            of_zone(issue("ca.example"), issue("new.example")),
+            of_zone(CaaAnswer::None, issue("new.example")),
+        ],
+    ] {
+        let (_, after) = with_source(issue("old.example"), &servers);
+        let CaaVerdict::Forbidden { record, owner, .. } = after else {
+            panic!("{after:?}")
+        };
+        assert_eq!(record, "0 issue \"new.example\"");
+        assert_eq!(owner, "example.com");
+    }
+}
+
+#[test]
+fn a_name_that_no_server_answers_for_changes_nothing() {
+    let failed = CaaAnswer::Failed(DnsAnswer::Refused);
+    for servers in [
+        vec![],
+        vec![of_zone(failed.clone(), issue("ca.example"))],
+        vec![of_zone(CaaAnswer::None, failed)],
+        vec![vec![lookup("example.com", &[], issue("ca.example"))]],
+    ] {
+        let (before, after) = with_source(issue("other.example"), &servers);
+        assert_eq!(before, after, "{servers:?}");
+    }
+}
+
+#[test]
+fn invalid_signatures_and_verdicts_for_the_ca_are_not_taken_to_the_source() {
+    let seen = |answer| {
+        observed(vec![
+            lookup("example.com", &[], answer),
+            lookup("com", &[], CaaAnswer::None),
+        ])
+    };
+    let bogus = || seen(CaaAnswer::Failed(DnsAnswer::Bogus));
+    for observations in [
+        vec![bogus()],
+        vec![seen(issue("other.example")), bogus()],
+        vec![seen(CaaAnswer::None)],
+        vec![],
+    ] {
+        let verdict = judged(&observations);
+        assert!(!verdict.may_be_outdated(&observations), "{verdict:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_value_of_a_record_breaks_the_check_or_allows_another_authority(value in any::<Vec<u8>>()) {

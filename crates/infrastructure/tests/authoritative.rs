@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dps_application::ports::AuthoritativeDns;
 use dps_domain::Hostname;
+use dps_domain::caa::{CaaAnswer, CaaLookup};
 use dps_domain::dns::{AuthoritativeView, DnsAnswer, MAX_ADDRESSES};
 use dps_domain::ownership::{TxtAnswer, txt_name};
 use dps_infrastructure::dns::{AuthoritativeServers, AuthoritativeSettings, DnsSettings};
@@ -89,6 +90,25 @@ impl World {
         let deadline = Instant::now() + BOUND;
         let seen = servers.observe_proof(&host, resolver, deadline).await;
         seen.into_iter().map(|seen| seen.answer).collect()
+    }
+
+    /// The CAA records of a name and those above it, by server.
+    async fn observe_caa(&self, host: &str) -> Vec<(SocketAddr, CaaLookup)> {
+        let settings = AuthoritativeSettings {
+            port: self.port,
+            allow_private: true,
+            ..AuthoritativeSettings::default()
+        };
+        let resolver = self.resolver.address();
+        let servers = AuthoritativeServers::new([resolver], DnsSettings::default(), settings);
+        let host = Hostname::parse(host).unwrap();
+        let deadline = Instant::now() + BOUND;
+        let seen = servers.observe_caa(&host, resolver, deadline).await;
+        let of_server = seen.into_iter().flat_map(|seen| {
+            let lookups = seen.lookups.into_iter();
+            lookups.map(move |lookup| (seen.resolver, lookup))
+        });
+        of_server.collect()
     }
 
     async fn observe_with(&self, settings: AuthoritativeSettings, host: &str) -> AuthoritativeView {
@@ -304,4 +324,108 @@ async fn the_value_of_a_claim_is_read_at_each_server_and_bounded() {
     assert!(values.iter().any(|found| found == value), "{values:?}");
     assert!(values.len() <= 64, "{}", values.len());
     assert_eq!(*failed, DnsAnswer::ServFail);
+}
+
+/// The answers of a server, each with its name, its chain, and the first of its records.
+fn caa_at(seen: &[(SocketAddr, CaaLookup)], server: SocketAddr) -> Vec<(&str, String, String)> {
+    let of_server = seen.iter().filter(|(at, _)| *at == server);
+    let shown = of_server.map(|(_, lookup)| {
+        let answer = match &lookup.answer {
+            CaaAnswer::Records(records) => records[0].to_string(),
+            other => format!("{other:?}"),
+        };
+        (lookup.name.as_str(), lookup.chain.join(" "), answer)
+    });
+    shown.collect()
+}
+
+fn entry<'a>(name: &'a str, chain: &str, answer: &str) -> (&'a str, String, String) {
+    (name, chain.to_owned(), answer.to_owned())
+}
+
+#[tokio::test]
+async fn the_records_of_each_name_are_read_at_each_server_and_not_at_the_resolver() {
+    let (new, old) = (Zone::new(), Zone::new());
+    let world = World::start(&[&new, &old]).await;
+    for zone in [&old, world.resolver.zone()] {
+        zone.set_caa(ZONE, &[(0, "issue", "other.test")]);
+    }
+    new.set_caa(ZONE, &[(0, "issue", "ca.test")]);
+    let seen = world.observe_caa(HOST).await;
+    let at = |n: usize| caa_at(&seen, world.servers[n].address());
+    let of_host = entry(HOST, "", "None");
+    let allowed = entry(ZONE, "", "0 issue \"ca.test\"");
+    assert_eq!(at(0), [of_host.clone(), allowed]);
+    let forbidden = entry(ZONE, "", "0 issue \"other.test\"");
+    assert_eq!(at(1), [of_host, forbidden]);
+    // The resolver is asked about the top-level domain alone.
+    let of_top = entry("com", "", "None");
+    assert_eq!(caa_at(&seen, world.resolver.address()), [of_top]);
+    assert_eq!(world.resolver.zone().queries_of(ZONE, Kind::Caa), 0);
+}
+
+#[tokio::test]
+async fn a_name_below_a_zone_cut_is_asked_at_its_own_servers() {
+    let (parent, child) = (Zone::new(), Zone::new());
+    let world = World::start(&[&parent, &child]).await;
+    let resolver = world.resolver.zone();
+    for zone in [&parent, &child, resolver] {
+        zone.set_ns(HOST, &["ns1.dns.example"]).unwrap();
+        zone.set_ns(ZONE, &["ns0.dns.example"]).unwrap();
+    }
+    child.set_caa(HOST, &[(0, "issue", "ca.test")]);
+    // Records of the other side of the cut, which are not its own.
+    parent.set_caa(HOST, &[(0, "issue", "other.test")]);
+    child.set_caa(ZONE, &[(0, "issue", "other.test")]);
+    let seen = world.observe_caa(HOST).await;
+    let at = |n: usize| caa_at(&seen, world.servers[n].address());
+    assert_eq!(at(0), [entry(ZONE, "", "None")]);
+    assert_eq!(at(1), [entry(HOST, "", "0 issue \"ca.test\"")]);
+}
+
+#[tokio::test]
+async fn an_alias_is_followed_to_the_servers_of_its_zone_and_to_the_resolver_without_any() {
+    let (zone, other) = (Zone::new(), Zone::new());
+    let world = World::start(&[&zone, &other]).await;
+    let (alias, end) = ("shops.alias.example", "pages.host.example");
+    let resolver = world.resolver.zone();
+    resolver
+        .set_ns("alias.example", &["ns1.dns.example"])
+        .unwrap();
+    resolver.set_ns(ZONE, &["ns0.dns.example"]).unwrap();
+    other.set_ns("alias.example", &["ns1.dns.example"]).unwrap();
+    zone.set_cname(HOST, alias).unwrap();
+    other.set_caa(alias, &[(0, "issue", "ca.test")]);
+    resolver.set_caa(alias, &[(0, "issue", "other.test")]);
+    let seen = world.observe_caa(HOST).await;
+    let at = |server| caa_at(&seen, server);
+    let found = entry(HOST, alias, "0 issue \"ca.test\"");
+    assert_eq!(at(world.servers[1].address()), [found]);
+    // The zone to which the alias leads then has no servers that are known.
+    other.clear_kind(alias, Kind::Caa);
+    other.set_cname(alias, end).unwrap();
+    resolver.set_caa(end, &[(0, "issue", "third.test")]);
+    let seen = world.observe_caa(HOST).await;
+    let found = entry(HOST, &format!("{alias} {end}"), "0 issue \"third.test\"");
+    let by_resolver = caa_at(&seen, world.resolver.address());
+    assert!(by_resolver.contains(&found), "{by_resolver:?}");
+    // Aliases that return to the first zone end.
+    other.set_cname(alias, HOST).unwrap();
+    let seen = world.observe_caa(HOST).await;
+    let found = entry(HOST, &format!("{alias} {HOST}"), "Failed(Loop)");
+    assert_eq!(
+        caa_at(&seen, world.servers[1].address()),
+        [found],
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_name_with_many_labels_and_one_without_a_known_zone_are_left_to_the_resolver() {
+    let zone = Zone::new();
+    let world = World::start(&[&zone]).await;
+    let many = format!("a.b.c.d.e.f.{ZONE}");
+    assert!(world.observe_caa(&many).await.is_empty());
+    assert!(world.observe_caa("shop.unknown.com").await.is_empty());
+    assert_eq!(zone.queries(ZONE), 0);
 }

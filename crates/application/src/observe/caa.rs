@@ -15,7 +15,8 @@ pub(crate) const fn issuer<'a>(identities: &'a [String], account_url: &'a str) -
     }
 }
 
-/// Looks up the CAA records of a name.
+/// Looks up the CAA records of a name. The authoritative servers are asked where they may know
+/// better.
 pub(crate) async fn observe_caa(
     observer: &Observer<'_>,
     issuer: &CaaIssuer<'_>,
@@ -26,11 +27,17 @@ pub(crate) async fn observe_caa(
     let judge = |observations: &[_]| caa::verdict(observations, issuer, host, target);
     let allows = |observation: &_| judge(std::slice::from_ref(observation)) == CaaVerdict::Allowed;
     let observations = resolvers.observe_caa(host, budget, allows).await;
-    let verdict = judge(&observations);
+    let mut verdict = judge(&observations);
     if verdict != CaaVerdict::Allowed {
         observer.evidence.caa(&observations);
-        observer.evidence.note("dnsTime", budget.evidence());
     }
+    if verdict.may_be_outdated(&observations) {
+        let seen = resolvers.observe_authoritative_caa(host, &observations, budget);
+        let seen = seen.await;
+        observer.evidence.authoritative_caa(&seen);
+        verdict = verdict.with_authoritative(&seen, issuer, host, target);
+    }
+    observer.evidence.note("dnsTime", budget.evidence());
     verdict
 }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dps_domain::bounds::{self, fits};
-use dps_domain::caa::{CaaAnswer, CaaObservation};
+use dps_domain::caa::{CaaAnswer, CaaLookup, CaaObservation};
 use dps_domain::dns::{
     AuthoritativeView, DnsAnswer, DnsObservation, DnsProvider, ResolverView, SkippedServer,
 };
@@ -97,15 +97,30 @@ impl Evidence {
     pub(crate) fn caa(&self, observations: &[CaaObservation]) {
         let seen = |observation: &CaaObservation| {
             let found = observation.relevant();
-            json!({
-                "resolver": observation.resolver,
-                "name": found.map(|lookup| lookup.name.as_str()),
-                "chain": found.map(|lookup| lookup.chain.iter().take(MAX_ENTRIES).collect::<Vec<_>>()),
-                "answer": found.map_or(json!("no records"), |lookup| caa_answer(&lookup.answer)),
-            })
+            let nothing = || Map::from_iter([("answer".to_owned(), json!("no records"))]);
+            let mut entry = found.map_or_else(nothing, |lookup| caa_lookup(lookup, MAX_ENTRIES));
+            entry.insert("resolver".to_owned(), json!(observation.resolver));
+            Value::Object(entry)
         };
         let seen: Vec<Value> = observations.iter().take(MAX_ENTRIES).map(seen).collect();
         self.note("caa", seen);
+    }
+
+    /// Keeps what each authoritative server answered about CAA records.
+    pub(crate) fn authoritative_caa(&self, observations: &[CaaObservation]) {
+        if observations.is_empty() {
+            return;
+        }
+        let seen = |observation: &CaaObservation| {
+            let lookups = observation.lookups.iter().take(MAX_ENTRIES);
+            let lookups: Vec<Value> = lookups
+                .map(|lookup| Value::Object(caa_lookup(lookup, MAX_SERVER_ENTRIES)))
+                .collect();
+            json!({ "server": observation.resolver, "lookups": lookups })
+        };
+        let seen: Vec<Value> = observations.iter().take(MAX_ENTRIES).map(seen).collect();
+        let bounded = bounds::detail(&json!(seen), MAX_SERVERS_BYTES).into_owned();
+        self.note("caaAuthoritative", bounded);
     }
 
     /// Keeps what each address answered to the probe.
@@ -202,15 +217,22 @@ pub(crate) fn answer(answer: &DnsAnswer, max: usize) -> Value {
     }
 }
 
-fn caa_answer(found: &CaaAnswer) -> Value {
-    match found {
+/// The look-up of one name, with at most `max` entries of each list.
+fn caa_lookup(found: &CaaLookup, max: usize) -> Map<String, Value> {
+    let chain: Vec<&String> = found.chain.iter().take(max).collect();
+    let answer = match &found.answer {
         CaaAnswer::Records(records) => {
-            let records = records.iter().take(MAX_ENTRIES).map(ToString::to_string);
+            let records = records.iter().take(max).map(ToString::to_string);
             json!(records.collect::<Vec<_>>())
         }
         CaaAnswer::None => json!("no records"),
-        CaaAnswer::Failed(failed) => answer(failed, MAX_ENTRIES),
-    }
+        CaaAnswer::Failed(failed) => answer(failed, max),
+    };
+    Map::from_iter([
+        ("name".to_owned(), json!(found.name)),
+        ("chain".to_owned(), json!(chain)),
+        ("answer".to_owned(), answer),
+    ])
 }
 
 fn response(answer: &ProbeAnswer) -> Value {

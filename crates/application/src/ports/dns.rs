@@ -50,4 +50,15 @@ pub trait AuthoritativeDns: Send + Sync {
         resolver: SocketAddr,
         deadline: Instant,
     ) -> Vec<TxtObservation>;
+
+    /// Looks up the CAA records of `host` and of every name above it, each at the servers of its
+    /// own zone (RFC 8659 §3). A CNAME chain is followed from zone to zone. Where no server may be
+    /// queried, and above the registered domain, the resolver is. A bounded number of names and
+    /// servers is queried, by `deadline`.
+    async fn observe_caa(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> Vec<CaaObservation>;
 }

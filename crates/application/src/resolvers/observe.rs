@@ -100,6 +100,24 @@ impl Resolvers {
         observations
     }
 
+    /// Queries the CAA records of `host` at the authoritative servers; none if they are not to be
+    /// asked. A resolver that looks up CAA records by `observations` finds them.
+    pub(crate) async fn observe_authoritative_caa(
+        &self,
+        host: &Hostname,
+        observations: &[CaaObservation],
+        budget: DnsBudget,
+    ) -> Vec<CaaObservation> {
+        let working = observations.iter().find(|seen| !seen.is_out_of_order());
+        match (&self.authoritative, working) {
+            (Some(authoritative), Some(seen)) => {
+                let seen = authoritative.observe_caa(host, seen.resolver, budget.deadline());
+                seen.await
+            }
+            _ => vec![],
+        }
+    }
+
     /// Queries the TXT records that prove a claim of `host` at every resolver that works. Queries
     /// the zone's authoritative servers too, unless `is_enough` accepts those answers. A resolver
     /// that does not answer within the budget is left out.

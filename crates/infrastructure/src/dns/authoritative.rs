@@ -4,6 +4,8 @@
 //! addresses and queries is bounded, all share one deadline, and addresses of our own networks are
 //! not queried. Records of names outside the zone are not taken from its servers.
 
+mod caa;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +13,7 @@ use async_trait::async_trait;
 use dps_application::ports::AuthoritativeDns;
 use dps_domain::Hostname;
 use dps_domain::address::refused_kind;
+use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{
     AuthoritativeView, DnsAnswer, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer,
 };
@@ -126,7 +129,7 @@ impl AuthoritativeDns for AuthoritativeServers {
         let (servers, _) = self.addresses(upstream, &zone, deadline).await;
         let observations = join_all(servers.iter().map(|server| async {
             let at = zone.at(*server, deadline);
-            let walk = self.walk(at, &owner, RecordType::TXT, txt::at_the_end);
+            let walk = self.walk(at, Chain::from(&owner), RecordType::TXT, txt::at_the_end);
             let answer = match walk.await {
                 (_, Ok(Some(values))) => TxtAnswer::Values(values),
                 // The record is an alias of one in another zone.
@@ -139,6 +142,18 @@ impl AuthoritativeDns for AuthoritativeServers {
             })
         }));
         observations.await.into_iter().flatten().collect()
+    }
+
+    async fn observe_caa(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> Vec<CaaObservation> {
+        match self.begin(host, resolver) {
+            Some((upstream, start)) => self.walk_tree(upstream, host, &start, deadline).await,
+            None => vec![],
+        }
     }
 }
 
@@ -165,16 +180,27 @@ impl Zone {
         }
     }
 
-    /// The nearest name at or above `host`, down to its registered domain, that has NS records.
-    /// `start` is `host` in the form of the wire.
+    /// The nearest of the zones of `host`. `start` is `host` in the form of the wire.
     async fn find(
         upstream: &Upstream,
         host: &Hostname,
         start: &Name,
         deadline: Instant,
     ) -> Option<Self> {
+        let zones = Self::find_all(upstream, host, start, deadline).await;
+        zones.into_iter().next()
+    }
+
+    /// The names at or above `host`, up to its registered domain, that have NS records; the nearest
+    /// first.
+    async fn find_all(
+        upstream: &Upstream,
+        host: &Hostname,
+        start: &Name,
+        deadline: Instant,
+    ) -> Vec<Self> {
         let labels = usize::from(start.num_labels());
-        let top = labels.min(host.registered_domain().split('.').count());
+        let top = registered_labels(host, start);
         let names = (top..=labels).rev().map(|labels| start.trim_to(labels));
         let zones = join_all(names.map(|name| async move {
             let Reply::Answer(answer) = upstream.send(&name, RecordType::NS, deadline).await else {
@@ -183,8 +209,14 @@ impl Zone {
             let servers = servers_of(&name, &answer);
             (!servers.is_empty()).then_some(Self { name, servers })
         }));
-        zones.await.into_iter().flatten().next()
+        zones.await.into_iter().flatten().collect()
     }
+}
+
+/// The number of labels of the registered domain of `host`.
+fn registered_labels(host: &Hostname, start: &Name) -> usize {
+    let labels = usize::from(start.num_labels());
+    labels.min(host.registered_domain().split('.').count())
 }
 
 /// The servers that the answer names for this zone.
@@ -285,19 +317,19 @@ impl AuthoritativeServers {
 
     /// Walks the chain at one server for the addresses of one family.
     async fn walk_addresses(&self, at: ZoneServer<'_>, host: &Name, kind: RecordType) -> Walk {
-        match self.walk(at, host, kind, end_of).await {
+        match self.walk(at, Chain::from(host), kind, end_of).await {
             (chain, Ok(Some(end))) => Walk::Ended(chain.ends(end)),
             (chain, Ok(None)) => Walk::Left(chain),
             (chain, Err(failed)) => Walk::Ended(chain.ends_with(failed)),
         }
     }
 
-    /// Walks the chain at one server until `at_end` finds its result in an answer; `None` if the
+    /// Follows a chain at one server until `at_end` finds its result in an answer; `None` if the
     /// chain leaves the zone.
     async fn walk<T>(
         &self,
         at: ZoneServer<'_>,
-        host: &Name,
+        mut chain: Chain,
         kind: RecordType,
         at_end: impl Fn(&Name, &Answer, bool) -> Option<T>,
     ) -> (Chain, Result<Option<T>, DnsAnswer>) {
@@ -307,7 +339,6 @@ impl AuthoritativeServers {
             deadline: at.deadline,
         };
         let (server, zone) = (at.server, at.zone);
-        let mut chain = Chain::from(host);
         while zone.zone_of(&chain.end) {
             let before = chain.hops.len();
             let answer = match query(server, &chain.end, kind, exchange).await {

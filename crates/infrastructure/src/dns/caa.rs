@@ -16,7 +16,8 @@ pub(super) async fn look_up(upstream: &Upstream, host: &Name, deadline: Instant)
     join_all(names.map(|name| one(upstream, name, deadline))).await
 }
 
-async fn one(upstream: &Upstream, name: Name, deadline: Instant) -> CaaLookup {
+/// Asks for the CAA records of one name.
+pub(super) async fn one(upstream: &Upstream, name: Name, deadline: Instant) -> CaaLookup {
     let (chain, found) = follow(upstream, &name, RecordType::CAA, deadline, at_the_end).await;
     CaaLookup {
         name: text(&name),
@@ -26,7 +27,7 @@ async fn one(upstream: &Upstream, name: Name, deadline: Instant) -> CaaLookup {
 }
 
 /// The records of the end of the chain; `None` if that name needs a query.
-fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<CaaAnswer> {
+pub(super) fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<CaaAnswer> {
     let of_end = answer
         .records
         .iter()

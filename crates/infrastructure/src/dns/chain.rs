@@ -30,6 +30,7 @@ pub(super) struct Outcome {
 }
 
 /// A chain under construction.
+#[derive(Clone)]
 pub(super) struct Chain {
     pub(super) end: Name,
     seen: HashSet<Name>,

@@ -22,15 +22,17 @@ enum Lookup {
     Proof,
     AuthoritativeAddress,
     AuthoritativeProof,
+    AuthoritativeCaa,
 }
 
 impl Lookup {
-    const NAMES: [&'static str; 5] = [
+    const NAMES: [&'static str; 6] = [
         "address",
         "caa",
         "proof",
         "authoritative_address",
         "authoritative_proof",
+        "authoritative_caa",
     ];
 }
 
@@ -113,5 +115,15 @@ impl AuthoritativeDns for Timed<dyn AuthoritativeDns> {
     ) -> Vec<TxtObservation> {
         let work = self.inner.observe_proof(host, resolver, deadline);
         self.metrics.timed(Lookup::AuthoritativeProof, work).await
+    }
+
+    async fn observe_caa(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> Vec<CaaObservation> {
+        let work = self.inner.observe_caa(host, resolver, deadline);
+        self.metrics.timed(Lookup::AuthoritativeCaa, work).await
     }
 }

@@ -138,3 +138,35 @@ async fn a_proof_is_seen_within_seconds_while_resolvers_still_deny_it_for_an_hou
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repaired_caa_record_is_believed_within_seconds_while_resolvers_remember_the_old_one() {
+    on_both(async |database| {
+        let settings = json!({ "LetsEncrypt": { "CaaIdentities": ["ca.test"] } });
+        let options = Options {
+            database,
+            ..Options::quick()
+        };
+        let world = world(options.with(&settings)).await;
+        for zone in [&world.zone, &world.second_zone, &world.source] {
+            zone.set_cname(HOST, TARGET).unwrap();
+            zone.set_caa(ZONE, &[(0, "issue", "other.test")]);
+        }
+        let id = world.customer.add(HOST).await;
+        world.wait_for_code(&id, "CAA_FORBIDS").await;
+        assert_eq!(world.pebble.orders_for(HOST), 0);
+        let held_back = newest(&world, "caa_forbids");
+        let at_source = &held_back["detail"]["caaAuthoritative"];
+        assert!(
+            at_source.to_string().contains("other.test"),
+            "{held_back:#}"
+        );
+        world.source.set_caa(ZONE, &[(0, "issue", "ca.test")]);
+        let bound = Duration::from_secs(10);
+        let active = |domain: &Value| domain["status"] == "Active";
+        world.wait_longer_for(&id, bound, "Active", active).await;
+        assert_eq!(world.pebble.orders_for(HOST), 1);
+        world.visit(HOST).await;
+    })
+    .await;
+}
