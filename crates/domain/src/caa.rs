@@ -4,6 +4,7 @@ pub mod reason;
 mod record;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::Hostname;
 use crate::dns::DnsAnswer;
@@ -59,6 +60,8 @@ pub struct CaaLookup {
     pub chain: Vec<String>,
     /// The answer at the end of the chain.
     pub answer: CaaAnswer,
+    /// Time for which a cache may keep the answer; `None` if unknown.
+    pub ttl: Option<Duration>,
 }
 
 impl CaaLookup {

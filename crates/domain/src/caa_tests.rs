@@ -22,6 +22,7 @@ fn lookup(name: &str, chain: &[&str], answer: CaaAnswer) -> CaaLookup {
         name: name.to_owned(),
         chain: chain.iter().map(|&name| name.to_owned()).collect(),
         answer,
+        ttl: None,
     }
 }
 

@@ -193,6 +193,7 @@ impl World {
                 Dns::Txt(value) => vec![value.as_str().to_owned()],
                 Dns::Bare | Dns::Target(_) => vec![],
             }),
+            ttl: None,
         }];
         let proof = if target_proves(&claim, &views) {
             Some(Basis::Target)

@@ -114,13 +114,13 @@ impl DnsResolver for HickoryResolver {
 
     async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
         let deadline = Instant::now() + self.total_timeout;
-        let answer = match txt::owner(host) {
+        match txt::owner(host) {
             Some(name) => txt::look_up(&self.upstream, &name, deadline).await,
-            None => TxtAnswer::Values(vec![]),
-        };
-        TxtObservation {
-            resolver: self.address(),
-            answer,
+            None => TxtObservation {
+                resolver: self.address(),
+                answer: TxtAnswer::Values(vec![]),
+                ttl: None,
+            },
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn observe_caa(
     let observations = resolvers.observe_caa(host, budget, allows).await;
     let mut verdict = judge(&observations);
     if verdict != CaaVerdict::Allowed {
-        observer.evidence.caa(&observations);
+        observer.evidence.caa(host, &observations);
     }
     if verdict.may_be_outdated(&observations) {
         let seen = resolvers.observe_authoritative_caa(host, &observations, budget);
@@ -37,7 +37,7 @@ pub(crate) async fn observe_caa(
         observer.evidence.authoritative_caa(&seen);
         verdict = verdict.with_authoritative(&seen, issuer, host, target);
     }
-    observer.evidence.note("dnsTime", budget.evidence());
+    observer.evidence.dns_time(budget);
     verdict
 }
 

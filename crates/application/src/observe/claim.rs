@@ -6,10 +6,8 @@ use dps_domain::ownership::{
     txt_name,
 };
 use dps_domain::{Failure, Phase};
-use serde_json::{Value, json};
 
 use super::Observer;
-use super::evidence::answer;
 use crate::ports::store::{Claimants, DomainRecord, StoreError};
 use crate::resolvers::DnsBudget;
 
@@ -114,7 +112,8 @@ pub(crate) async fn observe_proof(
     let seen = resolvers
         .observe_proof(host, passed.budget, is_enough)
         .await;
-    note(observer, &seen);
+    observer.evidence.proof(host, &seen);
+    observer.evidence.dns_time(passed.budget);
     if let Some(unanswered) = unanswered(observer, &seen) {
         return Err(unanswered);
     }
@@ -160,17 +159,4 @@ fn unanswered(observer: &Observer<'_>, seen: &[TxtObservation]) -> Option<Unansw
         }
     };
     Some(Unanswered::Failed(failure))
-}
-
-/// Keeps how many values each resolver saw, never the values.
-fn note(observer: &Observer<'_>, seen: &[TxtObservation]) {
-    let entry = |seen: &TxtObservation| {
-        let found = match &seen.answer {
-            TxtAnswer::Values(_) => json!(seen.count()),
-            TxtAnswer::Failed(failed) => answer(failed, 0),
-        };
-        json!({ "resolver": seen.resolver, "values": found })
-    };
-    let seen: Vec<Value> = seen.iter().map(entry).collect();
-    observer.evidence.note("proofRecords", seen);
 }

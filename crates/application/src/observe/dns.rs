@@ -80,7 +80,7 @@ pub(crate) async fn observe_dns(
             found.outdated = Some(failure);
         }
     }
-    evidence.note("dnsTime", budget.evidence());
+    evidence.dns_time(budget);
     found
 }
 

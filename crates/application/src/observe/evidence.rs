@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dps_domain::bounds::{self, fits};
 use dps_domain::caa::{CaaAnswer, CaaLookup, CaaObservation};
@@ -11,9 +12,12 @@ use dps_domain::dns::{
 };
 use dps_domain::limits::OrderEffect;
 use dps_domain::outcome::Findings;
+use dps_domain::ownership::{TxtAnswer, TxtObservation, txt_name};
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use dps_domain::{Hostname, Ownership};
 use serde_json::{Map, Value, json};
+
+use crate::resolvers::DnsBudget;
 
 /// Entries kept of any one list: what strangers publish is kept short.
 const MAX_ENTRIES: usize = 16;
@@ -94,7 +98,8 @@ impl Evidence {
     }
 
     /// Keeps what each resolver answered about CAA records: the look-up that decides.
-    pub(crate) fn caa(&self, observations: &[CaaObservation]) {
+    pub(crate) fn caa(&self, host: &Hostname, observations: &[CaaObservation]) {
+        self.note("caaQuestion", format!("{host} CAA"));
         let seen = |observation: &CaaObservation| {
             let found = observation.relevant();
             let nothing = || Map::from_iter([("answer".to_owned(), json!("no records"))]);
@@ -103,7 +108,8 @@ impl Evidence {
             Value::Object(entry)
         };
         let seen: Vec<Value> = observations.iter().take(MAX_ENTRIES).map(seen).collect();
-        self.note("caa", seen);
+        let bounded = bounds::detail(&json!(seen), MAX_SERVERS_BYTES).into_owned();
+        self.note("caa", bounded);
     }
 
     /// Keeps what each authoritative server answered about CAA records.
@@ -121,6 +127,31 @@ impl Evidence {
         let seen: Vec<Value> = observations.iter().take(MAX_ENTRIES).map(seen).collect();
         let bounded = bounds::detail(&json!(seen), MAX_SERVERS_BYTES).into_owned();
         self.note("caaAuthoritative", bounded);
+    }
+
+    /// Keeps the question about the proof of a claim, and how many values each server has. Never
+    /// the values.
+    pub(crate) fn proof(&self, host: &Hostname, seen: &[TxtObservation]) {
+        self.note("proofQuestion", format!("{} TXT", txt_name(host)));
+        let entry = |seen: &TxtObservation| {
+            let found = match &seen.answer {
+                TxtAnswer::Values(_) => json!(seen.count()),
+                TxtAnswer::Failed(failed) => answer(failed, 0),
+            };
+            let mut entry = Map::from_iter([
+                ("resolver".to_owned(), json!(seen.resolver)),
+                ("values".to_owned(), found),
+            ]);
+            insert_ttl(&mut entry, seen.ttl);
+            Value::Object(entry)
+        };
+        let seen: Vec<Value> = seen.iter().take(MAX_ENTRIES).map(entry).collect();
+        self.note("proofRecords", seen);
+    }
+
+    /// Keeps the time for DNS queries and how much of it is used. Each part of a check notes it.
+    pub(crate) fn dns_time(&self, budget: DnsBudget) {
+        self.note("dnsTime", budget.evidence());
     }
 
     /// Keeps what each address answered to the probe.
@@ -174,9 +205,7 @@ impl Evidence {
 fn observation(seen: &DnsObservation, by: &str, max: usize) -> Value {
     let mut entry = lookup(&seen.chain, &seen.answer, seen.more, max);
     entry.insert(by.to_owned(), json!(seen.resolver));
-    if let Some(ttl) = seen.ttl {
-        entry.insert("ttl".to_owned(), json!(ttl.as_secs()));
-    }
+    insert_ttl(&mut entry, seen.ttl);
     if let Some(ipv6) = &seen.ipv6 {
         let apart = lookup(&ipv6.chain, &ipv6.answer, ipv6.more, max);
         entry.insert("ipv6".to_owned(), Value::Object(apart));
@@ -201,7 +230,7 @@ fn lookup(chain: &[String], seen: &DnsAnswer, more: usize, max: usize) -> Map<St
     entry
 }
 
-pub(crate) fn answer(answer: &DnsAnswer, max: usize) -> Value {
+fn answer(answer: &DnsAnswer, max: usize) -> Value {
     match answer {
         DnsAnswer::Addresses(addresses) => {
             json!(addresses.iter().take(max).collect::<Vec<&IpAddr>>())
@@ -228,11 +257,19 @@ fn caa_lookup(found: &CaaLookup, max: usize) -> Map<String, Value> {
         CaaAnswer::None => json!("no records"),
         CaaAnswer::Failed(failed) => answer(failed, max),
     };
-    Map::from_iter([
+    let mut entry = Map::from_iter([
         ("name".to_owned(), json!(found.name)),
         ("chain".to_owned(), json!(chain)),
         ("answer".to_owned(), answer),
-    ])
+    ]);
+    insert_ttl(&mut entry, found.ttl);
+    entry
+}
+
+fn insert_ttl(entry: &mut Map<String, Value>, ttl: Option<Duration>) {
+    if let Some(ttl) = ttl {
+        entry.insert("ttl".to_owned(), json!(ttl.as_secs()));
+    }
 }
 
 fn response(answer: &ProbeAnswer) -> Value {
@@ -256,6 +293,8 @@ fn response(answer: &ProbeAnswer) -> Value {
 mod tests {
     use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
+
+    use dps_domain::caa::CaaRecord;
 
     use super::*;
 
@@ -315,5 +354,50 @@ mod tests {
         let kept = notes["authoritative"]["value"].as_array().unwrap();
         assert!(!kept.is_empty());
         assert!(Value::Object(notes).to_string().len() < MAX_BYTES + MAX_SERVERS_BYTES);
+    }
+
+    #[test]
+    fn caa_records_and_proofs_are_kept_with_their_questions_and_ttls_and_never_the_values() {
+        let (host, server) = (
+            Hostname::parse("shop.example.com").unwrap(),
+            ([192, 0, 2, 53], 53).into(),
+        );
+        let ttl = Some(Duration::from_secs(3600));
+        let lookup = CaaLookup {
+            name: "example.com".into(),
+            chain: vec!["a".repeat(250); 20],
+            answer: CaaAnswer::Records(vec![CaaRecord::new(0, "issue", &[b'x'; 250]); 64]),
+            ttl,
+        };
+        let observation = CaaObservation {
+            resolver: server,
+            lookups: vec![lookup; 6],
+        };
+        let value = "dps-verify=0123456789abcdef0123456789abcdef";
+        let texts = TxtObservation {
+            resolver: server,
+            answer: TxtAnswer::Values(vec![value.to_owned()]),
+            ttl,
+        };
+        let evidence = Evidence::default();
+        evidence.caa(&host, std::slice::from_ref(&observation));
+        evidence.authoritative_caa(&vec![observation; 8]);
+        evidence.proof(&host, &vec![texts; 10]);
+        let notes = evidence.into_findings().evidence;
+        assert_eq!(notes["caaQuestion"], "shop.example.com CAA");
+        assert_eq!(notes["caa"]["value"][0]["ttl"], 3600, "{notes:#?}");
+        assert_eq!(notes["caaAuthoritative"]["cut"], true);
+        assert_eq!(
+            notes["proofQuestion"],
+            "_dps-challenge.shop.example.com TXT"
+        );
+        assert_eq!(
+            notes["proofRecords"][9],
+            json!({ "resolver": "192.0.2.53:53", "values": 1, "ttl": 3600 })
+        );
+        let all = Value::Object(notes);
+        assert!(!all.to_string().contains("0123456789abcdef"));
+        let line = bounds::detail(&all, MAX_BYTES);
+        assert!(line.to_string().len() <= MAX_BYTES, "{line}");
     }
 }

@@ -137,6 +137,7 @@ impl Resolvers {
                 .map(|view| TxtObservation {
                     resolver: view.name.resolver,
                     answer: TxtAnswer::Failed(view.name.answer),
+                    ttl: None,
                 })
                 .collect();
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -80,6 +81,8 @@ pub struct TxtObservation {
     pub resolver: SocketAddr,
     /// Its answer.
     pub answer: TxtAnswer,
+    /// Time for which a cache may keep the answer; `None` if unknown.
+    pub ttl: Option<Duration>,
 }
 
 impl TxtObservation {
@@ -137,6 +140,7 @@ mod tests {
         vec![TxtObservation {
             resolver: ([127, 0, 0, 1], 53).into(),
             answer: TxtAnswer::Values(values.iter().map(|value| (*value).to_owned()).collect()),
+            ttl: None,
         }]
     }
 

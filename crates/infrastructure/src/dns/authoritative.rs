@@ -130,15 +130,17 @@ impl AuthoritativeDns for AuthoritativeServers {
         let observations = join_all(servers.iter().map(|server| async {
             let at = zone.at(*server, deadline);
             let walk = self.walk(at, Chain::from(&owner), RecordType::TXT, txt::at_the_end);
-            let answer = match walk.await {
-                (_, Ok(Some(values))) => TxtAnswer::Values(values),
+            let (chain, found) = walk.await;
+            let answer = match found {
+                Ok(Some(values)) => TxtAnswer::Values(values),
                 // The record is an alias of one in another zone.
-                (_, Ok(None)) => return None,
-                (_, Err(failed)) => TxtAnswer::Failed(failed),
+                Ok(None) => return None,
+                Err(failed) => TxtAnswer::Failed(failed),
             };
             Some(TxtObservation {
                 resolver: *server,
                 answer,
+                ttl: chain.ttl(),
             })
         }));
         observations.await.into_iter().flatten().collect()

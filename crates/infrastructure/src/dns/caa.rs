@@ -21,6 +21,7 @@ pub(super) async fn one(upstream: &Upstream, name: Name, deadline: Instant) -> C
     let (chain, found) = follow(upstream, &name, RecordType::CAA, deadline, at_the_end).await;
     CaaLookup {
         name: text(&name),
+        ttl: chain.ttl(),
         chain: chain.hops,
         answer: found.unwrap_or_else(CaaAnswer::Failed),
     }

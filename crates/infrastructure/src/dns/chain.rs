@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use dps_domain::dns::{DnsAnswer, MAX_ADDRESSES};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
@@ -82,6 +83,11 @@ impl Chain {
             self.step(target)?;
         }
         Ok(())
+    }
+
+    /// As in [`Outcome::ttl`].
+    pub(super) fn ttl(&self) -> Option<Duration> {
+        self.ttl.map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     pub(super) fn ends(self, end: End) -> Outcome {

@@ -2,7 +2,7 @@
 
 use dps_domain::Hostname;
 use dps_domain::dns::DnsAnswer;
-use dps_domain::ownership::{TxtAnswer, txt_name};
+use dps_domain::ownership::{TxtAnswer, TxtObservation, txt_name};
 use hickory_resolver::proto::rr::rdata::TXT;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
@@ -24,12 +24,17 @@ pub(super) fn owner(host: &Hostname) -> Option<Name> {
 }
 
 /// Asks for the TXT records of `name`, CNAME chains included.
-pub(super) async fn look_up(upstream: &Upstream, name: &Name, deadline: Instant) -> TxtAnswer {
-    let (_, found) = follow(upstream, name, RecordType::TXT, deadline, at_the_end).await;
-    match found {
+pub(super) async fn look_up(upstream: &Upstream, name: &Name, deadline: Instant) -> TxtObservation {
+    let (chain, found) = follow(upstream, name, RecordType::TXT, deadline, at_the_end).await;
+    let answer = match found {
         Ok(values) => TxtAnswer::Values(values),
         Err(DnsAnswer::NxDomain) => TxtAnswer::Values(vec![]),
         Err(failed) => TxtAnswer::Failed(failed),
+    };
+    TxtObservation {
+        resolver: upstream.address(),
+        answer,
+        ttl: chain.ttl(),
     }
 }
 

@@ -231,6 +231,7 @@ impl DnsResolver for ResolverModel {
         TxtObservation {
             resolver: self.address,
             answer,
+            ttl: None,
         }
     }
 
@@ -269,6 +270,7 @@ impl DnsResolver for ResolverModel {
             name: name.to_owned(),
             chain: vec![],
             answer,
+            ttl: None,
         });
         let lookups = lookups.into();
         CaaObservation {

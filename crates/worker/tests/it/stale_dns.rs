@@ -135,6 +135,19 @@ async fn a_proof_is_seen_within_seconds_while_resolvers_still_deny_it_for_an_hou
         world.source.set_txt(field("name"), &[field("value")]);
         world.wait_for_status(&id, "Active").await;
         world.visit(HOST).await;
+        let ready = newest(&world, "dns.ready");
+        let detail = &ready["detail"];
+        assert_eq!(detail["question"], format!("{HOST} A, AAAA"));
+        let name = format!("_dps-challenge.{HOST}");
+        assert_eq!(detail["proofQuestion"], format!("{name} TXT"));
+        // The resolvers' two, and that of the zone's server.
+        let records = detail["proofRecords"].as_array().unwrap();
+        let values: Vec<&Value> = records.iter().map(|record| &record["values"]).collect();
+        assert_eq!(values, [0, 0, 1], "{ready:#}");
+        assert!(
+            records.iter().all(|record| record["ttl"] == 3600),
+            "{ready:#}"
+        );
     })
     .await;
 }
@@ -161,6 +174,9 @@ async fn a_repaired_caa_record_is_believed_within_seconds_while_resolvers_rememb
             at_source.to_string().contains("other.test"),
             "{held_back:#}"
         );
+        let remembered = &held_back["detail"]["caa"][0];
+        assert_eq!(remembered["ttl"], 3600, "{held_back:#}");
+        assert_eq!(held_back["detail"]["caaQuestion"], format!("{HOST} CAA"));
         world.source.set_caa(ZONE, &[(0, "issue", "ca.test")]);
         let bound = Duration::from_secs(10);
         let active = |domain: &Value| domain["status"] == "Active";

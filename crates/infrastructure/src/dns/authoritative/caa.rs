@@ -107,7 +107,7 @@ impl AuthoritativeServers {
                     }
                     Err(failed) => CaaAnswer::Failed(failed),
                 };
-                lookups.push((reply.server, lookup(&name, reply.chain.hops, answer)));
+                lookups.push((reply.server, lookup(&name, reply.chain, answer)));
             }
             let zones = outside.into_values().take(MAX_ENDS).map(|chain| async {
                 let zone = self.zone_of(upstream, &chain.end, deadline).await;
@@ -125,9 +125,15 @@ impl AuthoritativeServers {
         let rest = join_all(rest.into_iter().map(|chain| async move {
             let kind = RecordType::CAA;
             let (beyond, found) = follow(upstream, &chain.end, kind, deadline, at_the_end).await;
-            let hops = [chain.hops, beyond.hops].concat();
+            let ttl = chain.ttl().max(beyond.ttl());
             let answer = found.unwrap_or_else(CaaAnswer::Failed);
-            (upstream.address(), lookup(of_name, hops, answer))
+            let so_far = lookup(of_name, chain, answer);
+            let whole = CaaLookup {
+                chain: [so_far.chain, beyond.hops].concat(),
+                ttl,
+                ..so_far
+            };
+            (upstream.address(), whole)
         }));
         lookups.extend(rest.await);
         lookups
@@ -166,10 +172,11 @@ impl AuthoritativeServers {
     }
 }
 
-fn lookup(name: &Name, chain: Vec<String>, answer: CaaAnswer) -> CaaLookup {
+fn lookup(name: &Name, chain: Chain, answer: CaaAnswer) -> CaaLookup {
     CaaLookup {
         name: text(name),
-        chain,
+        ttl: chain.ttl(),
+        chain: chain.hops,
         answer,
     }
 }
