@@ -12,6 +12,8 @@ const CA: &str = "ca.test";
 /// Records that forbid the CA to issue for a name.
 struct Case {
     host: &'static str,
+    /// The name in another zone to which the customer's own alias leads.
+    alias: Option<&'static str>,
     /// The name that has the records.
     owner: &'static str,
     records: &'static [(u8, &'static str, &'static str)],
@@ -19,9 +21,10 @@ struct Case {
     says: &'static [&'static str],
 }
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 6] = [
     Case {
         host: "www.florist.test",
+        alias: None,
         owner: "florist.test",
         records: &[(0, "issue", "other.test"), (0, "issuewild", "ca.test")],
         says: &[
@@ -31,12 +34,14 @@ const CASES: [Case; 4] = [
     },
     Case {
         host: "baker.test",
+        alias: None,
         owner: "baker.test",
         records: &[(0, "issue", ";")],
         says: &["0 issue \";\" of baker.test", "add the record @ CAA"],
     },
     Case {
         host: "www.account.test",
+        alias: None,
         owner: "account.test",
         records: &[(0, "issue", "ca.test; accounturi=https://ca.test/account/2")],
         says: &[
@@ -46,9 +51,30 @@ const CASES: [Case; 4] = [
     },
     Case {
         host: "www.critical.test",
+        alias: None,
         owner: "critical.test",
         records: &[(0, "issue", "ca.test"), (128, "tbs", "unknown")],
         says: &["128 tbs \"unknown\" of critical.test", "remove that record"],
+    },
+    Case {
+        host: "www.method.test",
+        alias: None,
+        owner: "method.test",
+        records: &[(0, "issue", "ca.test; validationmethods=dns-01")],
+        says: &[
+            "only if it is validated in another way than over HTTP (http-01)",
+            "add the record @ CAA 0 issue \"ca.test\" in the zone method.test",
+        ],
+    },
+    Case {
+        host: "www.tailor.test",
+        alias: Some("shops.alias.test"),
+        owner: "shops.alias.test",
+        records: &[(0, "issue", "other.test")],
+        says: &[
+            "0 issue \"other.test\" of shops.alias.test",
+            "add the record shops.alias.test. CAA 0 issue \"ca.test\"",
+        ],
     },
 ];
 
@@ -61,8 +87,11 @@ async fn world(database: Database) -> World {
     World::start(options.with(&settings)).await
 }
 
-fn point_at_us(world: &World, host: &str) {
-    if host.matches('.').count() > 1 {
+fn point_at_us(world: &World, host: &str, alias: Option<&str>) {
+    if let Some(alias) = alias {
+        world.zone.set_cname(host, alias).unwrap();
+        world.zone.set_a(alias, &[EDGE]);
+    } else if host.matches('.').count() > 1 {
         world.point_at_us(host);
     } else {
         world.zone.set_a(host, &[EDGE]);
@@ -75,7 +104,7 @@ async fn records_that_forbid_an_order_are_reported_and_nothing_is_ordered_until_
         let world = world(database).await;
         let mut ids = vec![];
         for case in &CASES {
-            point_at_us(&world, case.host);
+            point_at_us(&world, case.host, case.alias);
             world.zone.set_caa(case.owner, case.records);
             ids.push(world.customer.add(case.host).await);
         }
@@ -94,6 +123,23 @@ async fn records_that_forbid_an_order_are_reported_and_nothing_is_ordered_until_
             assert!(active["lastErrorCode"].is_null(), "{active}");
             world.visit(case.host).await;
         }
+    })
+    .await;
+}
+
+/// The walk goes up from the customer's name alone (RFC 8659 §3).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_above_the_target_of_an_alias_forbid_nothing() {
+    on_both(async |database| {
+        let world = world(database).await;
+        let (host, alias) = ("www.tailor.test", "shops.alias.test");
+        point_at_us(&world, host, Some(alias));
+        let forbids = &[(0, "issue", "other.test")];
+        world.zone.set_caa("alias.test", forbids);
+        let id = world.customer.add(host).await;
+        world.wait_for_status(&id, "Active").await;
+        assert_eq!(world.pebble.orders_for(host), 1);
+        world.visit(host).await;
     })
     .await;
 }
