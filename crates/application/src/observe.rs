@@ -2,6 +2,7 @@
 //! write nothing to the store. Steps decide by them, and a diagnosis shows them.
 
 pub(crate) mod caa;
+pub(crate) mod cdn;
 pub(crate) mod claim;
 pub(crate) mod dns;
 mod evidence;

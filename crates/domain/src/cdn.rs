@@ -1,5 +1,7 @@
 //! CDNs and proxies in front of a name, recognised by their published networks and by headers.
 
+mod by_header;
+
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -7,6 +9,8 @@ use ipnet::IpNet;
 
 use crate::address::is_within;
 use crate::dns::entries;
+
+pub use by_header::{MAX_PROBED, addresses_to_probe, named_by_headers};
 
 /// The CDNs: facts, one a line.
 const DATA: &str = include_str!("../data/cdns.txt");

@@ -30,6 +30,15 @@ pub enum Answer {
         /// The body, sent as plain text.
         body: String,
     },
+    /// A response without a body, with one more header.
+    Header {
+        /// The status code.
+        status: u16,
+        /// The name of the header.
+        name: &'static str,
+        /// Its value, sent as it stands.
+        value: &'static str,
+    },
     /// A redirect with no body.
     Redirect {
         /// The status code, such as 302.
@@ -162,6 +171,14 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
                 body.len()
             );
             write_response(&mut client, status, &head, &body).await
+        }
+        Answer::Header {
+            status,
+            name,
+            value,
+        } => {
+            let head = format!("{name}: {value}\r\ncontent-length: 0\r\n");
+            write_response(&mut client, status, &head, "").await
         }
         Answer::Redirect { status, location } => {
             let head = format!("location: {location}\r\ncontent-length: 0\r\n");

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::check_ownership::check_ownership;
 use super::context::StepContext;
 use super::fault::Fault;
+use crate::observe::cdn::with_cdn;
 use crate::observe::claim::PassedDns;
 use crate::observe::dns::{self, QueryAuthoritative, as_move, is_seen_here};
 use crate::ports::metrics::LocalParty;
@@ -21,6 +22,7 @@ pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let budget = context.dns_budget();
     let (verdict, views) = observe_dns(context, budget).await;
+    let verdict = with_cdn(&context.observer(), verdict, budget).await;
     let metrics = &context.service.metrics;
     let outcome = match verdict {
         DnsVerdict::PointsAtUs {

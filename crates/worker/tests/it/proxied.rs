@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use dps_lab::proxy::TcpProxy;
+use dps_lab::web::{Answer, WebServer};
 use serde_json::json;
 
 use crate::world::{Database, Options, World, on_both};
@@ -70,4 +71,63 @@ async fn a_proxied_name_is_accepted_where_the_operator_wants_it_and_the_probe_pa
         world.visit(HOST).await;
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cdn_without_published_networks_is_named_by_a_header_of_its_responses() {
+    on_both(async |database| {
+        let options = Options {
+            database,
+            ..Options::quick()
+        };
+        let world = World::start(options).await;
+        let at = SocketAddr::from((PROXY, world.http().port()));
+        let akamai = Answer::Header {
+            status: 400,
+            name: "server",
+            value: "AkamaiGHost",
+        };
+        let cdn = WebServer::start(at, akamai).await.unwrap();
+        world.zone.set_a(HOST, &[PROXY]);
+        let id = world.customer.add(HOST).await;
+        let reported = world.wait_for_code(&id, "CDN_IN_FRONT").await;
+        assert_eq!(reported["status"], "PendingDns", "{reported}");
+        let sentence = reported["lastErrorMessage"].as_str().unwrap();
+        for part in [
+            "is behind Akamai",
+            "127.0.0.6",
+            "remove the name from the property",
+            "https://techdocs.akamai.com/",
+        ] {
+            assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+        }
+        assert_eq!(cdn.received()[0].host.split(':').next(), Some(HOST));
+        // A server that names no CDN is another host.
+        cdn.set_answer(Answer::Content {
+            status: 200,
+            body: "hello".into(),
+        });
+        world.wait_for_code(&id, "DNS_NO_CNAME").await;
+        assert_eq!(world.pebble.orders_for(HOST), 0);
+        world.point_at_us(HOST);
+        world.wait_for_status(&id, "Active").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_address_is_asked_for_headers_where_the_operator_wants_no_probe() {
+    let settings = json!({ "Workers": { "HttpProbe": { "Mode": "Off" } } });
+    let world = World::start(Options::quick().with(&settings)).await;
+    let at = SocketAddr::from((PROXY, world.http().port()));
+    let keycdn = Answer::Header {
+        status: 403,
+        name: "server",
+        value: "keycdn-engine",
+    };
+    let cdn = WebServer::start(at, keycdn).await.unwrap();
+    world.zone.set_a(HOST, &[PROXY]);
+    let id = world.customer.add(HOST).await;
+    world.wait_for_code(&id, "DNS_NO_CNAME").await;
+    assert!(cdn.received().is_empty(), "{:?}", cdn.received());
 }

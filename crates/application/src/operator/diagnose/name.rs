@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::caa::{self, ObservedCaa};
 use super::{Notes, Subject, path, timed};
+use crate::observe::cdn::with_cdn;
 use crate::observe::claim::{PassedDns, Records, Unanswered, observe_proof};
 use crate::observe::dns::{
     ObservedDns, QueryAuthoritative, as_move, is_seen_here, observe_dns, too_many_addresses,
@@ -65,7 +66,11 @@ async fn dns(subject: &Subject<'_>) -> (Vec<Row>, Option<Passed>) {
     let evidence = Evidence::default();
     let budget = service.resolvers.budget(subject.deadline);
     let observer = subject.observer(&evidence);
-    let answers = observe_dns(&observer, budget, QueryAuthoritative::Always);
+    let answers = async {
+        let found = observe_dns(&observer, budget, QueryAuthoritative::Always).await;
+        let verdict = with_cdn(&observer, found.verdict, budget).await;
+        ObservedDns { verdict, ..found }
+    };
     let answers = timeout_at(subject.deadline, answers).await;
     let notes = Notes::of(evidence.into_findings());
     let Ok(answers) = answers else {
