@@ -56,7 +56,8 @@ pub enum TelemetryError {
 ///
 /// A bare level applies to this project's own code. Libraries log at `warn`, and at most at `info`
 /// even if the level is `trace`. Some of them would print the bytes they send and receive. A
-/// directive that names a library lifts this limit for it.
+/// directive that names a library lifts this limit for it. The resolver's library (`hickory_*`)
+/// stays at `info` even then: it prints whole DNS responses, with the values that prove claims.
 pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
     let filter = chosen_filter(level)?;
     let is_terminal = io::stdout().is_terminal();
@@ -126,7 +127,9 @@ fn subscriber<W>(style: Style, filter: EnvFilter, writer: W) -> Box<dyn Subscrib
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(filter::resolver_limit());
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match style {
         Style::Json => {

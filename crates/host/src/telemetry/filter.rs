@@ -1,12 +1,24 @@
 //! Which events are logged.
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::TelemetryError;
 
 /// The beginnings of the names of this project's own crates.
 const OURS: [&str; 2] = ["dps", "haproxy_domain_agent"];
+
+/// The beginning of the targets of the resolver's library. Below `info` it prints whole DNS
+/// responses, which hold the values of TXT records that prove claims.
+const RESOLVER: &str = "hickory";
+
+/// A filter that keeps the resolver's library at `info`, whatever directive names it.
+pub(super) fn resolver_limit<S: Subscriber>() -> impl Layer<S> {
+    filter_fn(|metadata: &Metadata<'_>| {
+        !metadata.target().starts_with(RESOLVER) || *metadata.level() <= LevelFilter::INFO
+    })
+}
 
 /// A filter in which a bare level reaches our own crates only.
 pub(super) fn build(text: &str) -> Result<EnvFilter, TelemetryError> {

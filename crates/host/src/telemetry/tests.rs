@@ -66,6 +66,29 @@ fn lines_for_people_are_no_json_and_have_colour_only_on_a_terminal() {
 }
 
 #[test]
+fn the_resolvers_library_prints_no_response_whatever_directive_names_it() {
+    for directives in [
+        "hickory_net=trace",
+        "trace,hickory_net=debug,hickory_resolver=trace,hickory_proto=trace",
+        "hick=trace",
+        "[lookup]=trace",
+    ] {
+        let text = logged(Style::Json, directives, || {
+            let span = tracing::info_span!(target: "hickory_net::udp", "lookup");
+            let _entered = span.enter();
+            tracing::trace!(target: "hickory_net::udp", "the response");
+            tracing::debug!(target: "hickory_net::xfer", "the response");
+            tracing::debug!(target: "hickory_proto", "the response");
+            tracing::warn!(target: "hickory_net::udp", "trouble");
+            tracing::info!("ours");
+        });
+        assert!(!text.contains("the response"), "{directives}: {text}");
+        assert!(text.contains("trouble"), "{directives}: {text}");
+        assert!(text.contains("ours"), "{directives}: {text}");
+    }
+}
+
+#[test]
 fn at_trace_level_our_own_events_are_logged_but_no_library_prints_bytes() {
     let text = logged(Style::Json, "trace", || {
         tracing::trace!("ours");

@@ -1,5 +1,6 @@
 //! Private keys are in clear only where HAProxy reads them. They are not in the database, in a dump
-//! of it, in a log at the highest level, or on a command line.
+//! of it, in a log at the highest level, or on a command line. The value that proves a claim is in
+//! no log either.
 
 use std::path::Path;
 use std::process::Command;
@@ -25,9 +26,10 @@ const HOST: &str = "shop.bakery.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_private_key_is_in_clear_in_a_sqlite_store_nor_in_any_log_at_trace_level() {
-    let world = issued(Database::Sqlite, "trace").await;
+    let (world, proof) = issued(Database::Sqlite, "trace").await;
     let file = world.home().join("dps.db");
     let mut places = places_besides_the_store(&world);
+    search_for_proof(&proof, &places);
     for name in [
         "dps.db",
         "dps.db-wal",
@@ -49,8 +51,9 @@ async fn no_private_key_is_in_clear_in_a_sqlite_store_nor_in_any_log_at_trace_le
 async fn no_private_key_is_in_clear_in_a_dump_of_postgresql_nor_in_any_log_with_every_library_talking()
  {
     let url = postgres::fresh_database().await.unwrap();
-    let world = issued(Database::Postgres(npgsql(&url)), EVERYBODY).await;
+    let (world, proof) = issued(Database::Postgres(npgsql(&url)), EVERYBODY).await;
     let mut places = places_besides_the_store(&world);
+    search_for_proof(&proof, &places);
     for (place, bytes) in &places {
         // Those that hold private keys have libraries that talk.
         let talks = ["the log of dps run", "the log of dps agent"].contains(&place.as_str());
@@ -64,9 +67,15 @@ async fn no_private_key_is_in_clear_in_a_dump_of_postgresql_nor_in_any_log_with_
     search(&world, &url, &world.home().join("kek"), &places).await;
 }
 
-/// A world with an active domain, where everybody says as much as can be asked for.
-async fn issued(database: Database, log_directives: &'static str) -> World {
-    let trace = serde_json::json!({ "Logging": { "Level": "Trace" } });
+/// A world with an active domain, where everybody says as much as can be asked for, and the value
+/// that proves its claim.
+async fn issued(database: Database, log_directives: &'static str) -> (World, String) {
+    let trace = serde_json::json!({
+        "Logging": { "Level": "Trace" },
+        "Workers": { "DomainVerification": {
+            "RequireProof": "Always", "Interval": "300ms", "MaxBackoff": "1s",
+        } },
+    });
     let options = Options {
         database,
         environment: vec![("RUST_LOG", log_directives)],
@@ -74,9 +83,25 @@ async fn issued(database: Database, log_directives: &'static str) -> World {
     };
     let world = World::start(options).await;
     let id = world.add(HOST).await;
+    let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+    world.publish_proof(&asked);
     world.wait_for_status(&id, "Active").await;
     world.visit(HOST).await;
-    world
+    let proof = asked["ownershipVerification"]["value"].as_str().unwrap();
+    (world, proof.to_owned())
+}
+
+/// Searches the logs and command lines for the value that proves the claim: the whole, and its
+/// random part alone.
+fn search_for_proof(proof: &str, places: &[(String, Vec<u8>)]) {
+    let (_, random) = proof.split_once('=').unwrap();
+    assert_eq!(random.len(), 32, "{proof}");
+    for (place, bytes) in places {
+        assert!(
+            !contains(bytes, random.as_bytes()),
+            "the value of the proof is in {place}"
+        );
+    }
 }
 
 /// The logs of all three processes, and their command lines.
