@@ -5,7 +5,7 @@
 #[expect(dead_code, reason = "shared with the tests of resolvers")]
 mod scripted;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use dps_application::ports::AuthoritativeDns;
@@ -428,4 +428,35 @@ async fn a_name_with_many_labels_and_one_without_a_known_zone_are_left_to_the_re
     assert!(world.observe_caa(&many).await.is_empty());
     assert!(world.observe_caa("shop.unknown.com").await.is_empty());
     assert_eq!(zone.queries(ZONE), 0);
+}
+
+#[tokio::test]
+async fn a_server_with_an_ipv6_address_alone_is_asked_over_ipv6() {
+    let zone = Zone::new();
+    zone.set_ns(ZONE, &["ns6.dns.example"]).unwrap();
+    let at = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    let server = DnsServer::start_authoritative(at, zone.clone()).await;
+    let server = server.unwrap();
+    let world = World::without_servers(server.address().port()).await;
+    let resolver = world.resolver.zone();
+    resolver.set_ns(ZONE, &["ns6.dns.example"]).unwrap();
+    resolver.set_aaaa("ns6.dns.example", &[Ipv6Addr::LOCALHOST]);
+    zone.set_a(HOST, &["203.0.113.9".parse().unwrap()]);
+    zone.set_caa(ZONE, &[(0, "issue", "ca.test")]);
+    zone.set_txt(&txt_name(&Hostname::parse(HOST).unwrap()), &["v=spf1 -all"]);
+    let view = world.observe(HOST).await;
+    assert_eq!(view.answers[0].resolver, server.address());
+    assert_eq!(answers(&view), [&addresses(&["203.0.113.9"])]);
+    let records = world.observe_caa(HOST).await;
+    let allowed = entry(ZONE, "", "0 issue \"ca.test\"");
+    assert!(
+        caa_at(&records, server.address()).contains(&allowed),
+        "{records:?}"
+    );
+    let values = world.observe_proof(HOST).await;
+    assert_eq!(values, [TxtAnswer::Values(vec!["v=spf1 -all".into()])]);
+    // A truncated answer is fetched over TCP there too.
+    zone.set_fault(HOST, Fault::Truncated);
+    let view = world.observe(HOST).await;
+    assert_eq!(answers(&view), [&addresses(&["203.0.113.9"])]);
 }
