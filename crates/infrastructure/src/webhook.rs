@@ -326,11 +326,11 @@ mod tests {
         let server = server(Answer::Endless).await;
         let receiver = at(&format!("http://{}/hook", server.address()), private());
         receiver.send(MESSAGE).await.unwrap();
-        let [received] = &server.received()[..] else {
+        let [call] = &server.received()[..] else {
             panic!("one call");
         };
-        assert_eq!(received.body, BODY);
-        let head = received.head.to_ascii_lowercase();
+        assert_eq!(call.body, BODY);
+        let head = call.head.to_ascii_lowercase();
         assert!(head.contains("webhook-id: msg_1\r\n"), "{head}");
         assert!(head.contains("webhook-timestamp: 1800000000\r\n"), "{head}");
 
