@@ -311,6 +311,42 @@ mod tests {
         );
     }
 
+    /// The block of the guide for receivers that begins with this word.
+    fn block_of_guide(language: &str) -> &'static str {
+        let guide = include_str!("../../../docs/webhooks.md");
+        let (_, rest) = guide.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    }
+
+    #[test]
+    fn the_script_of_the_guide_accepts_our_messages_and_no_others() {
+        let at = Timestamp::from_unix_seconds(1_800_000_000);
+        let (id, body) = ("msg_1", "{\"name\": \"größer\"}\n");
+        for secret in [
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "a text of 24 bytes or so",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("secret"), format!("{secret}\n")).unwrap();
+            let signature = key(secret).unwrap().sign(id, at, body);
+            let accepts = |body: &str, timestamp: &str| {
+                std::fs::write(folder.path().join("body"), body).unwrap();
+                let ran = std::process::Command::new("sh")
+                    .args(["-euc", block_of_guide("sh")])
+                    .current_dir(&folder)
+                    .env("WEBHOOK_ID", id)
+                    .env("WEBHOOK_TIMESTAMP", timestamp)
+                    .env("WEBHOOK_SIGNATURE", &signature)
+                    .output()
+                    .unwrap();
+                assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+                ran.status.success()
+            };
+            assert!(accepts(body, "1800000000"));
+            assert!(!accepts("{}", "1800000000") && !accepts(body, "1800000001"));
+        }
+    }
+
     #[test]
     fn a_secret_has_24_bytes_in_either_form() {
         assert!(key(&"x".repeat(24)).is_ok());

@@ -255,3 +255,107 @@ fn an_issued_certificate_names_what_a_log_shows_and_no_key() {
     ];
     assert_eq!(fields, expected);
 }
+
+/// An event of each kind, with every field.
+fn examples() -> Vec<WebhookEvent> {
+    let waiting = record(Phase::START);
+    let served = served();
+    let phase = |number, dns, next| Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::from_u128(number)),
+        not_after: NOW + DAY * 90,
+        dns,
+        next,
+    };
+    let changed = |phase, last_failure, days| DomainRecord {
+        phase,
+        last_failure,
+        updated_at: NOW + DAY * days,
+        ..served.clone()
+    };
+    let renew_at = || Next::At(NOW + DAY * 60);
+    let failing = DomainRecord {
+        last_failure: Some(refused()),
+        next_attempt_at: Some(NOW + DAY),
+        ..waiting.clone()
+    };
+    let away = DnsState::MovedAway { since: NOW };
+    let moved = changed(phase(1, away, renew_at()), Some(refused()), 1);
+    let renewed = changed(phase(2, DnsState::Here, renew_at()), None, 1);
+    let order = OrderId::from_uuid(Uuid::nil());
+    let under_way = Next::Now(Issuance::Validating { order });
+    let renewing = phase(1, DnsState::Here, under_way);
+    let overdue = changed(renewing.clone(), Some(refused()), 75);
+    let expiring = changed(renewing, Some(refused()), 80);
+    let lost = DomainRecord {
+        last_failure: Some(Failure::NameAlreadyClaimed { proven: true }),
+        ..waiting.clone()
+    };
+    let detail = json!({
+        "serial": "04d2", "fingerprint": "ab", "issuer": "CN=R10", "notBefore": NOW,
+        "notAfter": NOW + DAY,
+    });
+    let transitions = [
+        (&waiting, &served),
+        (&waiting, &failing),
+        (&overdue, &expiring),
+        (&served, &renewed),
+        (&served, &moved),
+        (&moved, &served),
+        (&served, &record(Phase::Gone)),
+        (&waiting, &lost),
+    ];
+    let made = transitions.map(|(before, after)| events(Some(before), after).remove(0));
+    made.into_iter().chain([issued(&served, &detail)]).collect()
+}
+
+/// The words in backquotes.
+fn quoted(text: &str) -> Vec<String> {
+    let words = text.split('`').skip(1).step_by(2);
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_guide_for_receivers_lists_every_event_with_its_fields() {
+    const COMMON: [&str; 4] = ["domainId", "tenantId", "hostname", "status"];
+    let guide = include_str!("../../../../docs/webhooks.md");
+    let rows = guide.lines().filter(|line| line.starts_with("| `"));
+    let listed: Vec<(String, Vec<String>)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').collect();
+            let mut fields = quoted(cells[3]);
+            fields.sort_unstable();
+            (quoted(cells[1]).remove(0), fields)
+        })
+        .collect();
+    let made: Vec<(String, Vec<String>)> = examples()
+        .iter()
+        .map(|event| {
+            let fields = event.data.keys().map(String::as_str);
+            let own = fields.filter(|field| !COMMON.contains(field));
+            (event.kind.to_string(), own.map(str::to_owned).collect())
+        })
+        .collect();
+    assert_eq!(listed, made);
+    let kinds = WebhookEventKind::ALL.iter().map(ToString::to_string);
+    assert!(made.iter().map(|(kind, _)| kind.clone()).eq(kinds));
+
+    // The examples of messages have no other fields.
+    let messages = guide
+        .split("```json\n")
+        .filter(|text| text.starts_with("{\n  \"type\""));
+    let mut checked = 0;
+    for text in messages {
+        let (text, _) = text.split_once("```").unwrap();
+        let message: Value = serde_json::from_str(text).unwrap();
+        let (_, fields) = made
+            .iter()
+            .find(|(kind, _)| message["type"] == **kind)
+            .unwrap();
+        for field in message["data"].as_object().unwrap().keys() {
+            let is_known = COMMON.contains(&field.as_str()) || fields.contains(field);
+            assert!(is_known, "{field}");
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
+}
