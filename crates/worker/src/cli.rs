@@ -5,6 +5,7 @@ pub mod activity;
 pub mod backup;
 pub mod config;
 pub mod diagnose;
+pub mod doctor;
 pub mod domains;
 pub mod edges;
 pub mod explain;
@@ -109,6 +110,16 @@ pub enum Command {
     Diagnose {
         /// The hostname
         host: String,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check what the service needs: settings, store, CA, clock, Cabinet and agents
+    ///
+    /// The checks are those of `dps config check` and of readiness, made now. Each that fails names
+    /// what to mend. The exit code is 2 if the settings cannot be used, and 1 if another check
+    /// fails. It needs the settings of `dps run`.
+    Doctor {
         /// Print JSON instead of text
         #[arg(long)]
         json: bool,
@@ -468,6 +479,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "domains",
             "explain",
             "diagnose",
+            "doctor",
             "fleet",
             "edges",
             "removals",

@@ -68,6 +68,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Explain { host, json } => explain(path, &host, json).await,
         Command::Diagnose { host, json } => diagnose(path, &host, json).await,
+        Command::Doctor { json } => Box::pin(cli::doctor::run(path, json)).await,
         Command::Fleet { json } => {
             let act = async |store: &Store| fleet::overview(store, SystemClock.now(), json).await;
             in_store(path, act).await
@@ -151,11 +152,11 @@ async fn serve(
         }
         Err(_) => return Ok(ExitCode::from(exit::UNUSABLE)),
     };
+    // Histories and leases of this process have one name.
+    settings.replica.settle(&dps_host::randomness::hex(3));
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
     if let Err(error) = process::raise_descriptor_limit() {
         tracing::warn!(%error, "process.open_files_limited");
-    // Histories and leases of this process have one name.
-    settings.replica.settle(&dps_host::randomness::hex(3));
     }
     match role {
         Role::Run => Box::pin(service::run(&settings, stop)).await?,

@@ -1,7 +1,7 @@
 //! `dps run`: the workers, with health and metrics beside them.
 
 mod gauges;
-mod readiness_checks;
+pub(crate) mod readiness_checks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -259,7 +259,8 @@ fn issuing_roots(settings: &Settings) -> anyhow::Result<TrustedRoots> {
     }
 }
 
-fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
+/// The client of the CA, as section `LetsEncrypt` says.
+pub(crate) fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     let section = &settings.lets_encrypt;
     let root_certificates_pem = match &section.ca_certificate_file {
         Some(path) => Some(std::fs::read_to_string(path).with_context(|| {

@@ -66,6 +66,12 @@ impl AcmeAuthority {
         }
     }
 
+    /// Fetches the directory, of which nothing is needed but that the CA answers.
+    pub async fn fetch_directory(&self) -> Result<(), CaError> {
+        let fetch = || self.transport.fetch_directory();
+        self.call(Subject::Account, fetch).await.map(drop)
+    }
+
     /// Makes one call to this CA.
     async fn call<T, F>(
         &self,

@@ -90,18 +90,23 @@ enum Overall {
     Draining,
 }
 
+/// The result of a check.
 #[derive(Debug, Clone, Serialize)]
-struct CheckResult {
-    name: &'static str,
-    status: CheckStatus,
+pub(crate) struct CheckResult {
+    /// The name of the check.
+    pub(crate) name: &'static str,
+    /// Whether it passes.
+    pub(crate) status: CheckStatus,
     required: bool,
+    /// Why it does not pass.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
+/// Whether a check passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum CheckStatus {
+pub(crate) enum CheckStatus {
     Ok,
     Failing,
 }
@@ -168,7 +173,7 @@ impl Readiness {
         let mut report = match &*last {
             Some((at, report)) if at.elapsed() < FRESH => report.clone(),
             _ => {
-                let report = run_all(&checks).await;
+                let report = report(&checks).await;
                 *last = Some((Instant::now(), report.clone()));
                 report
             }
@@ -180,8 +185,13 @@ impl Readiness {
     }
 }
 
-async fn run_all(checks: &[Arc<dyn HealthCheck>]) -> Report {
-    let checks = join_all(checks.iter().map(|check| run(check.as_ref()))).await;
+/// Runs all checks at once, each within a bounded time.
+pub(crate) async fn run_all(checks: &[Arc<dyn HealthCheck>]) -> Vec<CheckResult> {
+    join_all(checks.iter().map(|check| run(check.as_ref()))).await
+}
+
+async fn report(checks: &[Arc<dyn HealthCheck>]) -> Report {
+    let checks = run_all(checks).await;
     let is_down = |result: &CheckResult| result.required && result.status == CheckStatus::Failing;
     let status = if checks.iter().any(is_down) {
         Overall::NotReady

@@ -1,5 +1,7 @@
 //! The checks of readiness, one per party that the service depends on.
 
+mod command;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use dps_domain::ownership::RequireProof;
 use dps_domain::{Status, with_causes};
 use dps_host::mutual_tls::ClientTls;
 
+pub(crate) use self::command::{of_ca, of_command};
 use crate::http::HealthCheck;
 
 /// Every check of the service; that of our own certificate only with mutual TLS.

@@ -21,6 +21,7 @@ mod dashboard;
 mod dashboard_browser;
 mod demo;
 mod diagnose;
+mod doctor;
 mod explain;
 mod famine;
 mod fleet;
