@@ -24,6 +24,7 @@ mod records;
 mod renewal_info;
 mod row;
 mod sync;
+mod system;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dps_application::ports::Clock;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::store::{
-    Deployment, NewCertificate, StoreError, StoredAccount, StoredOrder,
+    Deployment, NewCertificate, Replica, StoreError, StoredAccount, StoredOrder,
 };
 use dps_domain::action::OperatorAction;
 use dps_domain::idempotency::KeptKey;
@@ -103,6 +104,7 @@ struct State {
     accounts: BTreeMap<String, StoredAccount>,
     cursors: BTreeMap<String, String>,
     tasks: BTreeMap<String, PeriodicTask>,
+    replicas: BTreeMap<String, Replica>,
     edges: BTreeMap<String, KnownEdge>,
     fleet_view: fleet_view::Counts,
     /// Deployments of each domain. None are kept of [`Content::Slim`].

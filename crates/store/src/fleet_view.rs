@@ -6,11 +6,13 @@
 
 mod bounds;
 mod statements;
+mod tenants;
 
 use async_trait::async_trait;
 use dps_application::ports::FleetView;
 use dps_application::ports::fleet_view::{
-    CountPart, FleetCounts, GroupCount, ListPage, ListRequest, ListedDomain, MAX_PAGE, WINDOW,
+    CountPart, FleetCounts, GroupCount, ListPage, ListRequest, ListedDomain, MAX_PAGE, TenantPage,
+    WINDOW,
 };
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
@@ -274,6 +276,11 @@ impl FleetView for Store {
             }
         }
         Ok(counted)
+    }
+
+    async fn fleet_tenants(&self, after: &str, limit: u32) -> Result<TenantPage, StoreError> {
+        let mut session = self.database.read("list tenants").await?;
+        tenants::page(&mut session, after, limit.clamp(1, MAX_PAGE)).await
     }
 
     async fn fleet_recount(&self) -> Result<Vec<StateCount>, StoreError> {

@@ -43,6 +43,7 @@ mod sql;
 #[cfg(test)]
 mod statement_tests;
 mod sync;
+mod system;
 mod term;
 mod wakes;
 mod webhooks;

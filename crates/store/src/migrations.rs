@@ -35,6 +35,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     36 "0036" "operator_actions",
     38 "0038" "webhook_deliveries",
     39 "0039" "idempotency_keys",
+    40 "0040" "replicas",
 );
 
 #[cfg(test)]

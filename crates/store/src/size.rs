@@ -59,6 +59,7 @@ tables! {
     PAUSES "issuance_pauses",
     ACTIONS "operator_actions",
     OUTBOX "outbox",
+    REPLICAS "replicas",
     BUCKETS "rate_limit_buckets",
     SLOTS "rate_limit_slots",
     POLLS "renewal_questions",

@@ -14,7 +14,7 @@ use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
     installation, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync,
-    wakes, webhooks,
+    system, wakes, webhooks,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -46,6 +46,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("secrets", secrets::ALL),
         ("size", size::ALL),
         ("sync", sync::ALL),
+        ("system", system::ALL),
         ("wakes", wakes::ALL),
         ("webhooks", webhooks::ALL),
     ];
@@ -243,7 +244,8 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 46] = [
+const HOT: [(&str, &str, &[&str]); 47] = [
+    ("fleet_view::TENANTS", "domain_names", &["'tenant-7'", "10"]),
     ("idempotency::FIND", IDEMPOTENCY_KEY, &["'ann'", "'id-77'"]),
     ("idempotency::COUNT", IDEMPOTENCY_KEY, &["'ann'", "10"]),
     (
@@ -535,6 +537,16 @@ fn lists() -> Vec<(String, &'static str, Vec<&'static str>)> {
         "fleet_view::SELECT_SINCE".into(),
         "fleet_counts",
         vec!["50"],
+    ));
+    all.push((
+        "fleet_view::TENANTS_END".into(),
+        DOMAIN_NAMES_KEY,
+        vec!["'tenant-2'", "'tenant-7'", "10"],
+    ));
+    all.push((
+        "fleet_view::TENANTS_COUNT".into(),
+        DOMAIN_NAMES_KEY,
+        vec!["'tenant-2'", "'tenant-3'", "'host-5'", "'id-5'"],
     ));
     all.push(("fleet_view::DELETE_HOUR".into(), "fleet_counts", vec!["50"]));
     all.push((

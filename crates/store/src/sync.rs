@@ -32,7 +32,7 @@ statements! {
         "UPDATE chores SET progress = $3, lease_expires_at = $4 WHERE name = $1 AND lease_token = $2",
     );
     TASK_RELEASE = Sql::both(
-        "UPDATE chores SET progress = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END, \
+        "UPDATE chores SET progress = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END, ran_at = $5, \
          lease_token = NULL, lease_expires_at = NULL WHERE name = $1 AND lease_token = $2",
     );
     TASK_MAKE_DUE = Sql::both(
@@ -242,7 +242,8 @@ impl PeriodicTaskStore for Store {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut session = self.database.write("lay a task down").await?;
-        let args = args![lease.name.as_str(), lease.token, progress, due_at];
+        let now = self.steady.now();
+        let args = args![lease.name.as_str(), lease.token, progress, due_at, now];
         session.execute_leased(TASK_RELEASE, args).await?;
         session.commit().await
     }

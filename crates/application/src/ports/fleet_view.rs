@@ -71,6 +71,27 @@ pub struct FleetCounts {
     pub counts: Vec<StateCount>,
 }
 
+/// The domains of a tenant by state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantCount {
+    /// The tenant.
+    pub tenant: String,
+    /// The states that any of its domains has, in their order.
+    pub counts: Vec<StateCount>,
+    /// Whether all of its domains were counted; otherwise the first [`WINDOW`] of them were.
+    pub is_complete: bool,
+}
+
+/// A page of tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TenantPage {
+    /// The tenants, by name.
+    pub tenants: Vec<TenantCount>,
+    /// The tenant after which the list continues; `None` at its end. A page with fewer tenants than
+    /// the limit may have a next one.
+    pub next: Option<String>,
+}
+
 /// The view of the fleet.
 #[async_trait]
 pub trait FleetView: Send + Sync {
@@ -87,6 +108,10 @@ pub trait FleetView: Send + Sync {
         request: &ListRequest<'_>,
         by_tenant: bool,
     ) -> Result<CountPart, StoreError>;
+
+    /// Up to `limit` tenants after the given one, at most [`MAX_PAGE`], with at most [`WINDOW`] of
+    /// their domains.
+    async fn fleet_tenants(&self, after: &str, limit: u32) -> Result<TenantPage, StoreError>;
 
     /// Counts all domains by state now. Reads an index alone, but all of it.
     async fn fleet_recount(&self) -> Result<Vec<StateCount>, StoreError>;

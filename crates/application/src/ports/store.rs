@@ -18,6 +18,7 @@ pub mod periodic;
 pub mod prune;
 pub mod records;
 pub mod secrets;
+pub mod system;
 pub mod webhooks;
 
 use async_trait::async_trait;
@@ -42,6 +43,7 @@ pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
 pub use secrets::{SecretRow, SecretStore};
+pub use system::{DatabaseState, PeriodicTaskState, Replica, SystemStore};
 pub use webhooks::{
     GiveUp, Redelivered, Redelivery, WebhookDelivery, WebhookState, WebhookStore, WebhooksWaiting,
 };
@@ -63,6 +65,7 @@ pub trait CertificateStore:
     + PruneStore
     + RecordStore
     + SecretStore
+    + SystemStore
     + WebhookStore
     + FleetStore
     + FleetView

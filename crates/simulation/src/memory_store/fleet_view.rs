@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use dps_application::ports::FleetView;
 use dps_application::ports::fleet_view::{
-    CountPart, FleetCounts, GroupCount, ListPage, ListRequest, ListedDomain, MAX_PAGE,
+    CountPart, FleetCounts, GroupCount, ListPage, ListRequest, ListedDomain, MAX_PAGE, TenantCount,
+    TenantPage, WINDOW,
 };
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
@@ -126,6 +127,37 @@ impl FleetView for MemoryStore {
             groups: groups.collect(),
             next: None,
         })
+    }
+
+    async fn fleet_tenants(&self, after: &str, limit: u32) -> Result<TenantPage, StoreError> {
+        let state = self.state();
+        let mut tenants: BTreeMap<&str, BTreeMap<DomainState, u64>> = BTreeMap::new();
+        let rows = state.rows.values().map(|row| &row.record);
+        for record in rows.filter(|record| record.tenant_id.as_str() > after) {
+            let counts = tenants.entry(&record.tenant_id).or_default();
+            *counts.entry(DomainState::of(record)).or_default() += 1;
+        }
+        let limit = limit.clamp(1, MAX_PAGE) as usize;
+        let (mut page, mut left) = (TenantPage::default(), u64::from(WINDOW));
+        for (tenant, counts) in tenants {
+            let last = page.tenants.last();
+            let last = last.map(|counted: &TenantCount| counted.tenant.clone());
+            let domains: u64 = counts.values().sum();
+            if page.tenants.len() == limit || (domains > left && last.is_some()) {
+                page.next = last;
+                break;
+            }
+            left = left.saturating_sub(domains);
+            let counts = counts.into_iter();
+            page.tenants.push(TenantCount {
+                tenant: tenant.to_owned(),
+                counts: counts
+                    .map(|(state, domains)| StateCount { state, domains })
+                    .collect(),
+                is_complete: domains <= u64::from(WINDOW),
+            });
+        }
+        Ok(page)
     }
 
     async fn fleet_recount(&self) -> Result<Vec<StateCount>, StoreError> {

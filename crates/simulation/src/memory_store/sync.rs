@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::store::PeriodicTaskLease;
+use dps_application::ports::store::PeriodicTaskState;
 use dps_application::ports::store::PeriodicTaskStore;
 use dps_application::ports::store::StoreError;
 use dps_application::ports::sync::{CabinetPresence, KnownRecord, SyncStore};
@@ -17,6 +18,7 @@ pub(super) struct PeriodicTask {
     due_at: Timestamp,
     progress: Option<String>,
     lease: Option<(LeaseToken, Timestamp)>,
+    ran_at: Option<Timestamp>,
 }
 
 /// The presence of a domain at the last resync.
@@ -27,6 +29,16 @@ pub(super) struct SeenInCabinet {
 }
 
 impl PeriodicTask {
+    /// The task as operators see it.
+    pub(super) fn state(&self, name: &str) -> PeriodicTaskState {
+        PeriodicTaskState {
+            name: name.to_owned(),
+            due_at: Some(self.due_at).filter(|due| *due < Timestamp::NEVER),
+            leased_until: self.lease.map(|(_, until)| until),
+            ran_at: self.ran_at,
+        }
+    }
+
     fn held_by(&mut self, lease: &PeriodicTaskLease) -> Result<&mut Self, StoreError> {
         let held = self.lease.is_some_and(|(token, _)| token == lease.token);
         if held {
@@ -163,6 +175,7 @@ impl PeriodicTaskStore for MemoryStore {
             due_at: first_due,
             progress: None,
             lease: None,
+            ran_at: None,
         });
         let is_free = match task.lease {
             Some((_, expires_at)) => expires_at <= now,
@@ -213,6 +226,7 @@ impl PeriodicTaskStore for MemoryStore {
         task.progress = progress.map(str::to_owned);
         task.due_at = task.due_at.min(due_at);
         task.lease = None;
+        task.ran_at = Some(self.steady.now());
         Ok(())
     }
 
@@ -222,6 +236,7 @@ impl PeriodicTaskStore for MemoryStore {
             due_at: now,
             progress: None,
             lease: None,
+            ran_at: None,
         });
         task.due_at = task.due_at.min(now);
         Ok(())

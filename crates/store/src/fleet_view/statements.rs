@@ -215,6 +215,20 @@ macro_rules! count {
     };
 }
 
+macro_rules! tenants_count {
+    ($database:ident) => {
+        concat!(
+            "SELECT status, actor, failure_code, tenant, COUNT(*) AS domains FROM (\
+             SELECT record.status AS status, record.actor AS actor, record.failure_code AS failure_code, \
+             place.tenant AS tenant FROM ",
+            by_tenant!($database),
+            " WHERE (place.tenant, place.name, place.domain_id) > ($1, '~', '~') \
+             AND (place.tenant, place.name, place.domain_id) < ($2, $3, $4)) AS found \
+             GROUP BY status, actor, failure_code, tenant",
+        )
+    };
+}
+
 statements! {
     NAME_END = end!(by_name);
     NAME_PAGE = page!(by_name);
@@ -242,6 +256,21 @@ statements! {
     SERVED_END = end!(by_served_name);
     SERVED_PAGE = page!(by_served_name);
     SERVED_COUNT = count!(by_served_name);
+    /// The next tenants, each by one search of the index.
+    pub(super) TENANTS = Sql::both(
+        "WITH RECURSIVE found (tenant, number) AS (\
+         SELECT (SELECT MIN(tenant) FROM domain_names WHERE tenant > $1), CAST(1 AS BIGINT) UNION ALL \
+         SELECT (SELECT MIN(tenant) FROM domain_names WHERE tenant > found.tenant), number + 1 FROM found \
+         WHERE found.tenant IS NOT NULL AND number < $2) SELECT tenant FROM found WHERE tenant IS NOT NULL",
+    );
+    /// The first place of the tenants from after `$1` to `$2` that is beyond `$3` rows.
+    pub(super) TENANTS_END = Sql::both(
+        "SELECT tenant, name AS place_name, domain_id AS place_id FROM domain_names AS place \
+         WHERE (tenant, name, domain_id) > ($1, '~', '~') AND (tenant, name, domain_id) <= ($2, '~', '~') \
+         ORDER BY tenant, name, domain_id LIMIT 1 OFFSET $3",
+    );
+    /// The domains of the tenants after `$1`, before a place.
+    pub(super) TENANTS_COUNT = Sql::each(tenants_count!(postgres), tenants_count!(sqlite));
     pub(super) RECOUNT = Sql::both(
         "SELECT status, actor, failure_code, COUNT(*) AS domains FROM domain_states \
          WHERE status <> '' GROUP BY status, actor, failure_code",

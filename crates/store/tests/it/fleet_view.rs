@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dps_application::operator::fleet;
-use dps_application::ports::fleet_view::{ListRequest, WINDOW};
+use dps_application::ports::fleet_view::{ListRequest, TenantPage, WINDOW};
 use dps_application::ports::store::{Deployed, DomainRecord};
 use dps_domain::fleet::{DomainFilter, DomainState, EdgeFilter, NameFilter, Place, StateCount};
 use dps_domain::lane::Lane;
@@ -533,4 +533,43 @@ pub(crate) async fn a_list_that_passes_over_many_goes_on_from_window_to_window(w
     assert_eq!(count.total(), 2);
     assert_eq!(count.tenants.len(), 1);
     assert_eq!(count.tenants["rare"], 2);
+}
+
+pub(crate) async fn tenants_are_listed_in_pages_with_their_domains_by_state(world: World) {
+    let store = &world.store;
+    assert_eq!(
+        store.fleet_tenants("", 10).await.unwrap(),
+        TenantPage::default()
+    );
+    for (tenant, number) in [("ann", 3), ("bob", 1), ("eve", 2)] {
+        for index in 0..number {
+            let mut record = record(&format!("{tenant}-{index}.example"));
+            tenant.clone_into(&mut record.tenant_id);
+            if index == 1 {
+                record.phase = Phase::Failed;
+            }
+            assert!(store.domain_insert(quiet(record)).await.unwrap());
+        }
+    }
+    let mut seen = vec![];
+    let mut after = String::new();
+    loop {
+        let page = store.fleet_tenants(&after, 2).await.unwrap();
+        for tenant in page.tenants {
+            assert!(tenant.is_complete);
+            let failed = tenant.counts.iter();
+            let failed = failed.filter(|count| count.state.status == Status::Failed);
+            let failed: u64 = failed.map(|count| count.domains).sum();
+            let all: u64 = tenant.counts.iter().map(|count| count.domains).sum();
+            seen.push((tenant.tenant, all, failed));
+        }
+        let Some(next) = page.next else { break };
+        assert_eq!(seen.len(), 2);
+        after = next;
+    }
+    let expected = [("ann", 3, 1), ("bob", 1, 0), ("eve", 2, 1)];
+    assert_eq!(
+        seen,
+        expected.map(|(name, all, failed)| (name.to_owned(), all, failed))
+    );
 }

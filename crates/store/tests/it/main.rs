@@ -27,6 +27,7 @@ mod records;
 mod renewal_info;
 mod secrets;
 mod sync;
+mod system;
 mod wakes;
 mod webhooks;
 mod world;
@@ -211,6 +212,7 @@ contract! {
             a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,
         ],
         fleet_view: [
+            tenants_are_listed_in_pages_with_their_domains_by_state,
             every_filter_lists_and_counts_what_it_says_page_by_page,
             a_status_is_kept_with_the_time_at_which_it_began,
             counts_equal_a_recount_after_random_writes,
@@ -231,6 +233,9 @@ contract! {
             a_repeated_call_gets_the_first_answer_and_another_call_does_not,
             a_key_is_taken_over_from_a_dead_process_and_after_a_day,
             a_holder_has_keys_up_to_a_number,
+        ],
+        system: [
+            replicas_are_listed_until_they_are_silent_and_tasks_with_their_last_run,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,
