@@ -98,7 +98,10 @@ impl Report {
 impl ApiCheck {
     /// Sends the requests of every call, and returns the first violation of each call.
     pub async fn run(&self) -> Result<Report, Violations> {
-        let client = Client::builder().timeout(TIMEOUT).build();
+        // A server that refuses a long body closes the connection, and the next request would meet
+        // that.
+        let client = Client::builder().timeout(TIMEOUT).pool_max_idle_per_host(0);
+        let client = client.build();
         let client = client.unwrap_or_default();
         let mut generator = Generator {
             document: &self.document,
