@@ -75,3 +75,29 @@ pub struct Approved {
     #[schema(value_type = String, format = DateTime)]
     pub approved_at: Timestamp,
 }
+
+/// The request to compare an edge with what it should hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompareRequest {
+    /// Its name.
+    #[schema(example = "https://edge-1.internal:9403")]
+    pub name: String,
+    /// Why, in one line of at most 500 characters, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// The edge whose comparison is due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComparisonDue {
+    /// Its name.
+    pub name: String,
+    /// When the comparison is due. An edge that does not answer is compared when it answers again.
+    #[schema(value_type = String, format = DateTime)]
+    pub due_at: Timestamp,
+    /// End of the last comparison.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub compared_at: Option<Timestamp>,
+}

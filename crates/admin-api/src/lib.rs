@@ -5,6 +5,7 @@
 
 mod action;
 mod activity;
+mod ca;
 mod counts;
 mod diagnosis;
 mod domain;
@@ -12,16 +13,23 @@ mod edge;
 mod explanation;
 mod issuance;
 mod limit;
+mod removals;
+mod system;
+mod tenant;
 
 pub use action::{Acted, Action};
 pub use activity::{Activities, Activity};
+pub use ca::{AccountLimit, CaAccount};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
 pub use diagnosis::{Diagnosis, DiagnosisRow};
 pub use domain::{Claim, Domain, DomainDetail, Domains, EdgeDeployment, HistoryLine, Renewal};
-pub use edge::{ApproveRequest, Approved, Edge, Edges};
+pub use edge::{ApproveRequest, Approved, CompareRequest, ComparisonDue, Edge, Edges};
 pub use explanation::{
     DnsEvidence, EdgeCertificate, Evidence, Explanation, KnownOrder, NextStep, ProbeEvidence,
     RunningLease, TouchedLimit, WantedCertificate,
 };
 pub use issuance::{Issuance, Pause, PauseRequest, PauseScopeName, Resumed};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};
+pub use removals::Removals;
+pub use system::{Database, Key, Queue, Readiness, ReadinessCheck, ReplicaState, System, Task};
+pub use tenant::{Tenant, TenantDetail, Tenants};

@@ -23,11 +23,13 @@ pub struct Limit {
     pub blocked_until: Option<Timestamp>,
 }
 
-/// The limits of the configured CA that are used in part or waited for.
+/// A page of the limits of the configured CA that are used in part or waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Limits {
     /// The limits.
     pub items: Vec<Limit>,
+    /// The value of `after` for the next page; `null` at the end.
+    pub next: Option<String>,
 }
 
 /// The request to lift a limit.

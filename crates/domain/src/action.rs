@@ -57,6 +57,8 @@ words! {
         LimitLift => "limit.lift",
         /// An edge was approved.
         EdgeApprove => "edge.approve",
+        /// The comparison of an edge was made due.
+        EdgeCompare => "edge.compare",
         /// Removals that were held back were approved.
         RemovalsApprove => "removals.approve",
         /// The private keys were encrypted again.

@@ -44,7 +44,7 @@ pub struct KeptKey {
     pub answer: Option<KeptAnswer>,
 }
 
-/// What is to be done with a call.
+/// The state of a call's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyState {
     /// It is the first one and is carried out.

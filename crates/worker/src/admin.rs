@@ -6,6 +6,7 @@
 
 mod activity;
 mod auth;
+mod ca;
 mod conditional;
 mod diagnose;
 mod document;
@@ -20,6 +21,9 @@ mod pages;
 mod params;
 mod problem;
 mod rates;
+mod removals;
+mod system;
+mod tenants;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -31,7 +35,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use dps_application::ports::{CertificateStore, Clock};
+use dps_application::ports::{CertificateAuthority, CertificateStore, Clock};
 use dps_application::{Policy, Service};
 use dps_domain::Timestamp;
 use dps_host::TokenGuard;
@@ -49,6 +53,10 @@ use self::problem::Refusal;
 use self::rates::Rates;
 use self::tokens::Tokens;
 use crate::config::{AdminRole, Settings};
+use crate::http::Readiness;
+use crate::service::Front;
+use crate::telemetry::Metrics;
+use crate::wiring;
 
 pub use self::document::openapi_document;
 pub(crate) use self::tokens::is_missing;
@@ -72,8 +80,19 @@ pub(crate) struct App {
     /// Observes for a diagnosis.
     observer: Service,
     rates: Rates,
+    process: Process,
     /// Permits for calls, which share the connections to the database with the workers.
     calls: Semaphore,
+}
+
+/// The parts of this process that the store does not know.
+struct Process {
+    replica: Arc<str>,
+    ca: Arc<dyn CertificateAuthority>,
+    readiness: Arc<Readiness>,
+    metrics: Metrics,
+    /// The key-encryption keys, the current one first.
+    key_ids: Vec<String>,
 }
 
 impl App {
@@ -93,7 +112,11 @@ pub(crate) struct Bound {
 }
 
 /// Listens as section `Admin` says; `None` if the API is off.
-pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Option<Bound>> {
+pub(crate) fn bind(
+    settings: &Settings,
+    service: &Service,
+    front: &Front,
+) -> anyhow::Result<Option<Bound>> {
     let section = &settings.admin;
     if !section.is_on() {
         return Ok(None);
@@ -108,10 +131,21 @@ pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Opt
         .with_context(|| format!("Admin:Listen {} cannot be bound", section.listen))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "admin.listening");
+    let process = Process {
+        replica: Arc::clone(&service.replica),
+        ca: Arc::clone(&service.ca),
+        readiness: front.shared_readiness(),
+        metrics: front.metrics.clone(),
+        key_ids: wiring::open_vault(settings)?
+            .key_ids()
+            .map(ToString::to_string)
+            .collect(),
+    };
     let settings = settings.clone();
     Ok(Some(Bound {
         app: Arc::new(App {
             policy: settings.policy(),
+            process,
             rates: Rates::new(&settings.admin),
             settings,
             store: Arc::clone(&service.store),
@@ -183,6 +217,11 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(limits::list))
         .routes(routes!(activity::list))
         .routes(routes!(issuance::show))
+        .routes(routes!(tenants::list))
+        .routes(routes!(tenants::show))
+        .routes(routes!(ca::account))
+        .routes(routes!(removals::show))
+        .routes(routes!(system::show))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
@@ -196,6 +235,8 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(issuance::pause_domain))
         .routes(routes!(issuance::resume_domain))
         .routes(routes!(limits::lift))
+        .routes(routes!(edges::compare))
+        .routes(routes!(removals::approve))
 }
 
 fn admin_routes() -> OpenApiRouter<Arc<App>> {

@@ -3,6 +3,8 @@
 mod claims;
 mod diagnosis;
 mod explanation;
+mod system;
+mod tenants;
 
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub use self::claims::ownership_text;
 use self::claims::{MAX_CLAIMS, claim};
 pub use self::diagnosis::diagnosis;
 pub use self::explanation::explanation;
+pub use self::system::{SystemParts, system};
+pub use self::tenants::{tenant, tenants};
 use crate::config::LetsEncrypt;
 
 /// Lines of history that are read for the evidence of a DNS check.

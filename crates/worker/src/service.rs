@@ -1,6 +1,7 @@
 //! `dps run`: the workers, with health and metrics beside them.
 
 mod gauges;
+mod heartbeat;
 pub(crate) mod readiness_checks;
 
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
     };
     let metrics = front.metrics.clone();
     let ran = match wiring::service(settings, &peers, &metrics, Arc::clone(&store)).await {
-        Ok(service) => match Sides::bind(settings, &service) {
+        Ok(service) => match Sides::bind(settings, &service, &front) {
             Ok(sides) => serve(service, peers.agent_tls.clone(), (front, sides), shutdown).await,
             Err(error) => front.close().await.and(Err(error)),
         },
@@ -96,6 +97,10 @@ impl Front {
         self.address
     }
 
+    pub(crate) fn shared_readiness(&self) -> Arc<Readiness> {
+        Arc::clone(&self.readiness)
+    }
+
     pub(crate) fn readiness(&self) -> &Readiness {
         &self.readiness
     }
@@ -116,10 +121,14 @@ pub(crate) struct Sides {
 
 impl Sides {
     /// Binds the listener of the admin API, and reads the secrets of the receivers.
-    pub(crate) fn bind(settings: &Settings, service: &Service) -> anyhow::Result<Self> {
+    pub(crate) fn bind(
+        settings: &Settings,
+        service: &Service,
+        front: &Front,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             webhooks: wiring::webhook_endpoints(settings)?,
-            admin: admin::bind(settings, service)?,
+            admin: admin::bind(settings, service, front)?,
         })
     }
 }
@@ -145,6 +154,8 @@ pub(crate) async fn serve(
     let files = agent_tls
         .map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
     let admin = sides.admin;
+    let beats = heartbeat::run(service.clone(), admin.is_some(), drained.clone());
+    let beats = tokio::spawn(beats);
     let admin = admin.map(|admin| tokio::spawn(admin.run(drained.clone())));
     let ports = Webhooks {
         store: Arc::clone(&service.store),
@@ -163,6 +174,7 @@ pub(crate) async fn serve(
     drained.cancel();
     gauges.await?;
     webhooks.await?;
+    beats.await?;
     for task in [files, admin].into_iter().flatten() {
         task.await?;
     }

@@ -104,7 +104,7 @@ async fn start_on(
     };
     let service = wiring::service(settings, &peers, &front.metrics, Arc::clone(&store)).await?;
     let http_address = front.address();
-    let sides = Sides::bind(settings, &service)?;
+    let sides = Sides::bind(settings, &service, &front)?;
     let admin_address = sides.admin.as_ref().map(|admin| admin.address);
 
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());

@@ -245,6 +245,18 @@ impl Metrics {
         self.certificates.secrets_under_old_keys.set(secrets);
     }
 
+    /// The value of `dps_secrets_under_old_keys`; `None` before the first count.
+    pub fn counted_secrets_under_old_keys(&self) -> Option<u64> {
+        let counted = self.certificates.secrets_under_old_keys.get();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a number of rows, or NaN"
+        )]
+        let secrets = counted as u64;
+        (!counted.is_nan()).then_some(secrets)
+    }
+
     /// Sets `dps_store_up`.
     pub fn store_up(&self, is_up: bool) {
         self.store.up.set(if is_up { 1.0 } else { 0.0 });

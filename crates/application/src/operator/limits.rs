@@ -15,6 +15,8 @@ use crate::ports::store::{DomainRecord, StoreError};
 const PAGE: u32 = 500;
 /// Buckets that one call lifts at most.
 const MAX_LIFTED: usize = 10_000;
+/// Buckets that a page of a list reads at most.
+const MAX_READ: u32 = 10_000;
 
 /// A bucket of the ledger at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,41 +95,69 @@ pub async fn of_account(
     Ok(headrooms)
 }
 
-/// A part of the ledger, for lists.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LimitsPage {
-    /// Limits of names and tenants that are not full.
-    pub states: Vec<LimitState>,
-    /// The place at which the list continues; `None` at its end.
-    pub next: Option<String>,
-}
-
-/// The limits of names and tenants that are used in part or waited for, after a place. Reads a
-/// bounded part of the ledger.
-pub async fn of_names(
+/// The limit of a tenant's unproven orders, if it is used in part or waited for.
+pub async fn of_tenant(
     store: &dyn CertificateStore,
     (directory_url, limits): (&str, &CaLimits),
     now: Timestamp,
-    after: &str,
+    tenant: &str,
+) -> Result<Option<LimitState>, StoreError> {
+    let kind = LimitKind::UnprovenOrders;
+    let key = BucketKey::of_tenant(directory_url, tenant);
+    let bucket = store.ledger_bucket(&key).await?;
+    let state = state_of(kind, Some(tenant), (bucket, &limits.get(kind)), now);
+    let is_used = state.blocked_until.is_some() || bucket.full_at > now;
+    Ok(Some(state).filter(|_| is_used))
+}
+
+/// Up to `limit` buckets of one CA that are not full, in the order of their keys, after a place.
+/// Reads at most [`MAX_READ`] buckets, so a page with fewer may have a next one.
+pub async fn page(
+    store: &dyn CertificateStore,
+    (directory_url, limits): (&str, &CaLimits),
+    now: Timestamp,
+    (after, limit): (&str, u32),
 ) -> Result<LimitsPage, StoreError> {
-    let buckets = store.ledger_buckets(after, PAGE).await?;
-    let is_full_page = buckets.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
-    let last = buckets.last().map(|(key, _)| key.as_str().to_owned());
-    let mut states = Vec::new();
-    for (key, bucket) in buckets {
-        let Some((kind, of, Some(subject))) = key.parts() else {
-            continue;
-        };
-        let state = state_of(kind, Some(subject), (bucket, &limits.get(kind)), now);
-        let is_used = state.blocked_until.is_some() || bucket.full_at > now;
-        if of == directory_url && is_used {
-            states.push(state);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut page = LimitsPage::default();
+    let mut after = after.to_owned();
+    let mut read = 0;
+    loop {
+        let buckets = store.ledger_buckets(&after, PAGE).await?;
+        let is_last = buckets.len() < PAGE as usize;
+        read += PAGE;
+        for (key, bucket) in buckets {
+            if page.states.len() == limit {
+                page.next = Some(after);
+                return Ok(page);
+            }
+            key.as_str().clone_into(&mut after);
+            let Some((kind, of, subject)) = key.parts() else {
+                continue;
+            };
+            let state = state_of(kind, subject, (bucket, &limits.get(kind)), now);
+            let is_used = state.blocked_until.is_some() || bucket.full_at > now;
+            if of == directory_url && is_used {
+                page.states.push(state);
+            }
+        }
+        if is_last {
+            return Ok(page);
+        }
+        if read >= MAX_READ {
+            page.next = Some(after);
+            return Ok(page);
         }
     }
-    Ok(LimitsPage {
-        states,
-        next: last.filter(|_| is_full_page),
-    })
+}
+
+/// A part of the ledger, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LimitsPage {
+    /// Limits that are not full.
+    pub states: Vec<LimitState>,
+    /// The place at which the list continues; `None` at its end.
+    pub next: Option<String>,
 }
 
 fn state_of(

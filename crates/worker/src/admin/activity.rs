@@ -6,17 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use dps_admin_api::Activities;
-use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_domain::ActionId;
 use serde::Deserialize;
 
 use super::App;
-use super::params::query;
+use super::params::{page_size, query};
 use super::problem::{ReadRefusals, Refusal};
 use crate::cli::activity;
-
-/// Actions of a page without `limit`.
-const DEFAULT_PAGE: u32 = 100;
 
 /// The wanted page of actions.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -45,11 +41,7 @@ pub(super) async fn list(
 
 /// A page of actions.
 pub(super) async fn page(app: &App, wanted: &ActivityQuery) -> Result<Activities, Refusal> {
-    let limit = wanted.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("give a number from 1 to {MAX_PAGE}");
-        return Err(Refusal::field("limit", detail));
-    }
+    let limit = page_size(wanted.limit)?;
     let before = wanted.before.as_deref().map(str::parse::<ActionId>);
     let before = before
         .transpose()

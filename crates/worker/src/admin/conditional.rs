@@ -1,8 +1,8 @@
-//! Conditional calls (RFC 9110 §13): a read that is answered only if the document has changed, and
-//! an action on a domain that is refused if the record has.
+//! Conditional calls (RFC 9110 §13). A read sends a document only if it has changed. An action on
+//! a domain is refused if its record has changed.
 //!
 //! The tag of a document is a digest of it. Before the digest, the tag of a domain has the version
-//! of the record, and an action compares that alone: new lines of history do not refuse it.
+//! of the record. An action compares that version alone, so that no new line of history refuses it.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Request};

@@ -8,7 +8,6 @@ use axum::{Extension, Json};
 use clap::ValueEnum as _;
 use dps_admin_api::{Count, DomainDetail, Domains, Fleet};
 use dps_application::operator::fleet as store_fleet;
-use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_domain::Hostname;
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_domain::record::RecordVersion;
@@ -17,14 +16,12 @@ use serde::Deserialize;
 
 use super::App;
 use super::explain::unknown;
-use super::params::{PathHost, query};
+use super::params::{PathHost, page_size, query};
 use super::problem::{FindRefusals, ReadRefusals, Refusal};
 use crate::cli::filter::unknown_edge;
 use crate::cli::{edges, fleet as counts};
 use crate::documents::{Found, Reader};
 
-/// Domains of a page without `limit`.
-const DEFAULT_PAGE: u32 = 100;
 /// Lines of a history.
 const EVENTS: u32 = 100;
 
@@ -122,11 +119,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<D
 /// A page of the wanted domains.
 pub(super) async fn page(app: &App, wanted: &FleetQuery) -> Result<Domains, Refusal> {
     let filter = checked(app, wanted).await?;
-    let limit = wanted.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("give a number from 1 to {MAX_PAGE}");
-        return Err(Refusal::field("limit", detail));
-    }
+    let limit = page_size(wanted.limit)?;
     let now = app.now();
     let plan = filter.plan(now);
     let after = wanted.after.as_deref();

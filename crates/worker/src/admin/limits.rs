@@ -3,24 +3,51 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Uri;
 use axum::{Extension, Json};
 use dps_admin_api::{LiftRequest, Lifted, Limits};
 use dps_application::operator;
+use serde::Deserialize;
 
 use super::App;
 use super::auth::Caller;
-use super::params::{JsonBody, checked_reason};
+use super::params::{JsonBody, checked_reason, page_size, query};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
 use crate::cli::limits;
 
+/// The wanted page of limits.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LimitsQuery {
+    /// Limits at most, from 1 to 1000; 100 by default.
+    pub(super) limit: Option<u32>,
+    /// `next` of the page before.
+    pub(super) after: Option<String>,
+}
+
 /// Lists the limits of the configured CA that are used in part or waited for.
+///
+/// A page reads a bounded part of them, so it may be shorter than `limit`.
 #[utoipa::path(get, path = "/admin/v1/limits", tag = "viewer", operation_id = "listLimits",
-    security(("token" = [])),
-    responses((status = 200, description = "The limits.", body = Limits), ReadRefusals))]
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Limits>, Refusal> {
+    security(("token" = [])), params(LimitsQuery),
+    responses((status = 200, description = "A page of limits.", body = Limits), ReadRefusals))]
+pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Limits>, Refusal> {
+    let wanted: LimitsQuery = query(&uri)?;
+    let limit = page_size(wanted.limit)?;
+    let after = wanted.after.as_deref().unwrap_or_default();
+    if after.contains('\0') {
+        return Err(Refusal::field(
+            "after",
+            "copy it from the page before, or leave it out",
+        ));
+    }
     let ca = &app.settings.lets_encrypt;
-    let items = limits::all(app.store.as_ref(), ca, app.now()).await?;
-    Ok(Json(Limits { items }))
+    let page = limits::page(app.store.as_ref(), ca, app.now(), (after, limit)).await?;
+    Ok(Json(Limits {
+        items: page.states.into_iter().map(limits::wire).collect(),
+        next: page.next,
+    }))
 }
 
 /// Lifts a limit, of one name if one is given.

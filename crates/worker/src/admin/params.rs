@@ -4,6 +4,8 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
+use dps_application::ports::fleet_view::MAX_PAGE;
+use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
 use dps_domain::Hostname;
 use dps_domain::action::check_reason;
 use dps_domain::text::shown;
@@ -14,6 +16,8 @@ use super::problem::Refusal;
 
 /// Longest text of the caller that a refusal repeats, in characters.
 const SHOWN: usize = 300;
+/// Items of a page without `limit`.
+const DEFAULT_PAGE: u32 = 100;
 
 /// The hostname in the path of a call.
 pub(super) struct PathHost(pub(super) Hostname);
@@ -32,6 +36,36 @@ impl<S: Send + Sync> FromRequestParts<S> for PathHost {
         })?;
         Ok(Self(host))
     }
+}
+
+/// The tenant in the path of a call.
+pub(super) struct PathTenant(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathTenant {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let refuse = |detail: String| Refusal::field("id", detail);
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| refuse(error.body_text()))?;
+        if text.is_empty() || text.len() > MAX_TENANT_ID_BYTES || text.contains(char::is_control) {
+            return Err(refuse(format!(
+                "give 1 to {MAX_TENANT_ID_BYTES} bytes without control characters"
+            )));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The number of items of a page.
+pub(super) fn page_size(limit: Option<u32>) -> Result<u32, Refusal> {
+    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        let detail = format!("give a number from 1 to {MAX_PAGE}");
+        return Err(Refusal::field("limit", detail));
+    }
+    Ok(limit)
 }
 
 /// The query parameters of a call. Unknown and repeated ones are refused: a misspelt filter must

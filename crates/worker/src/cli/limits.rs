@@ -109,6 +109,17 @@ pub async fn all(
     Ok(states.into_iter().map(wire).collect())
 }
 
+/// A page of the limits of the configured CA that are used in part or waited for.
+pub async fn page(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+    place: (&str, u32),
+) -> Result<LimitsPage, StoreError> {
+    let limits = ca.effective_limits();
+    operator::limits::page(store, (ca.directory_url.as_str(), &limits), now, place).await
+}
+
 /// The limits of the account and the address, used or not.
 pub async fn of_account(
     store: &dyn CertificateStore,
@@ -117,17 +128,6 @@ pub async fn of_account(
 ) -> Result<Vec<Headroom>, StoreError> {
     let limits = ca.effective_limits();
     operator::limits::of_account(store, (ca.directory_url.as_str(), &limits), now).await
-}
-
-/// The limits of names and tenants that are used in part or waited for, after a place.
-pub async fn of_names(
-    store: &dyn CertificateStore,
-    ca: &LetsEncrypt,
-    now: Timestamp,
-    after: &str,
-) -> Result<LimitsPage, StoreError> {
-    let limits = ca.effective_limits();
-    operator::limits::of_names(store, (ca.directory_url.as_str(), &limits), now, after).await
 }
 
 /// A bucket as programs read it.

@@ -156,6 +156,29 @@ impl Readiness {
             .clone()
     }
 
+    /// The results of the checks, as the admin API shows them.
+    pub(crate) async fn document(&self) -> dps_admin_api::Readiness {
+        let report = self.report().await;
+        let status = match report.status {
+            Overall::NotConfigured => "notConfigured",
+            Overall::Starting => "starting",
+            Overall::Ready => "ready",
+            Overall::NotReady => "notReady",
+            Overall::Draining => "draining",
+        };
+        let checks = report.checks.into_iter();
+        let checks = checks.map(|check| dps_admin_api::ReadinessCheck {
+            name: check.name.to_owned(),
+            is_ok: check.status == CheckStatus::Ok,
+            is_required: check.required,
+            detail: check.detail,
+        });
+        dps_admin_api::Readiness {
+            status: status.to_owned(),
+            checks: checks.collect(),
+        }
+    }
+
     /// Runs all checks at once, or repeats their results of a moment ago. Callers at the same
     /// time share one answer.
     async fn report(&self) -> Report {

@@ -237,6 +237,107 @@ async fn a_holder_who_calls_too_often_hears_when_to_call_again() {
     assert_eq!(api.get("/admin/v1/edges", VIEWER).await.0, StatusCode::OK);
 }
 
+async fn the_system_is_shown(database: Database) {
+    let options = Options {
+        database,
+        ..Options::quick()
+    };
+    let (world, api) = waiting(options).await;
+    let served = world.add("shop.bakery.test").await;
+    world.wait_for_status(&served, "Active").await;
+    let other = world
+        .customer
+        .add_for("tenant-2", "www.elsewhere.test")
+        .await;
+    world.wait_for_code(&other, "DNS_NXDOMAIN").await;
+    let get = async |path: &str| {
+        let (status, document) = api.get(path, VIEWER).await;
+        assert_eq!(status, StatusCode::OK, "{path} {document}");
+        document
+    };
+
+    let first = get("/admin/v1/tenants?limit=1").await;
+    assert_eq!(first["items"][0]["tenantId"], "tenant-1", "{first}");
+    assert_eq!(first["items"][0]["domains"], 2, "{first}");
+    assert_eq!(first["items"][0]["isComplete"], true, "{first}");
+    let next = first["next"].as_str().unwrap();
+    let rest = get(&format!("/admin/v1/tenants?after={next}")).await;
+    assert_eq!(rest["items"][0]["tenantId"], "tenant-2", "{rest}");
+    assert!(rest["next"].is_null(), "{rest}");
+    let pause = json!({ "scope": "tenant", "subject": "tenant-2" });
+    let (status, _) = api.post("/admin/v1/issuance/pause", OPERATOR, pause).await;
+    assert_eq!(status, StatusCode::OK);
+    let tenant = get("/admin/v1/tenants/tenant-2").await;
+    assert_eq!(tenant["pauses"][0]["subject"], "tenant-2", "{tenant}");
+    let sum = tenant["statuses"].as_array().unwrap().iter();
+    let sum: u64 = sum.map(|group| group["domains"].as_u64().unwrap()).sum();
+    assert_eq!((sum, &tenant["domains"]), (1, &json!(1)), "{tenant}");
+    let (status, _) = api.get("/admin/v1/tenants/nobody", VIEWER).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+
+    let system = get("/admin/v1/system").await;
+    assert_eq!(
+        system["replicas"][0]["name"], system["replica"],
+        "{system:#}"
+    );
+    assert_eq!(system["replicas"][0]["isAlive"], true, "{system:#}");
+    assert_eq!(system["replicas"][0]["roles"], json!(["workers", "admin"]));
+    assert_eq!(system["readiness"]["status"], "ready", "{system:#}");
+    assert!(
+        system["database"]["migration"].as_i64() >= Some(40),
+        "{system:#}"
+    );
+    assert_eq!(system["keys"][0]["isCurrent"], true, "{system:#}");
+    let lanes = system["queues"].as_array().unwrap().iter();
+    let domains: u64 = lanes.map(|lane| lane["domains"].as_u64().unwrap()).sum();
+    assert_eq!(domains, 3, "{system:#}");
+    let text = system.to_string();
+    assert!(!text.contains("token-of"), "{text}");
+
+    let account = get("/admin/v1/ca/account").await;
+    assert_eq!(account["termsOfServiceAgreed"], true, "{account}");
+    assert!(account["url"].is_string(), "{account}");
+    assert!(account.get("key").is_none(), "{account}");
+    let page = get("/admin/v1/limits?limit=1").await;
+    assert!(page["items"].as_array().unwrap().len() <= 1, "{page}");
+
+    // Actions of the edges and of the brake, each with its record.
+    let edge = get("/admin/v1/edges").await["items"][0]["name"].clone();
+    let compared = get("/admin/v1/edges").await["items"][0]["comparedAt"].clone();
+    let compare = json!({ "name": edge, "reason": "it was repaired" });
+    let (status, due) = api.post("/admin/v1/edges/compare", OPERATOR, compare).await;
+    assert_eq!((status, &due["name"]), (StatusCode::OK, &edge), "{due}");
+    let again = wait::until("another comparison", TIMEOUT, || async {
+        let (_, edges) = api.get("/admin/v1/edges", VIEWER).await;
+        (edges["items"][0]["comparedAt"] != compared).then_some(())
+    });
+    again.await.unwrap();
+    let unknown = json!({ "name": "http://127.0.0.1:1" });
+    let (status, _) = api.post("/admin/v1/edges/compare", OPERATOR, unknown).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let removals = get("/admin/v1/removals").await;
+    assert!(removals["approvedUntil"].is_null(), "{removals}");
+    let path = "/admin/v1/removals/approve";
+    let (status, removals) = api.post(path, OPERATOR, json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{removals}");
+    assert!(removals["approvedUntil"].is_string(), "{removals}");
+    let activity = get("/admin/v1/activity?limit=2").await;
+    let kinds = activity["items"].as_array().unwrap().iter();
+    let kinds: Vec<&str> = kinds.map(|item| item["action"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["removals.approve", "edge.compare"]);
+    assert_eq!(activity["items"][1]["reason"], "it was repaired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_system_account_and_removals_are_shown_on_sqlite() {
+    the_system_is_shown(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_system_account_and_removals_are_shown_on_postgresql() {
+    the_system_is_shown(Database::Postgres(npgsql_database().await)).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_needs_the_role_of_its_document() {
     let many = json!({ "Admin": { "ActionsPerMinute": 1000 } });

@@ -26,6 +26,8 @@ pub(super) struct Asked {
     done: String,
 }
 
+/// Limits of a page at most, those of the account included.
+const PAGE: u32 = 500;
 /// Longest place, in bytes.
 const MAX_PLACE: usize = 1_024;
 
@@ -48,13 +50,15 @@ pub(super) async fn show(
         return Err(Refusal::field("after", "give the place that a page names"));
     }
     let of_account = limits::of_account(store, ca, now).await?;
-    let of_names = limits::of_names(store, ca, now, &asked.after).await?;
+    let page = limits::page(store, ca, now, (&asked.after, PAGE)).await?;
+    let mut of_names = page.states;
+    of_names.retain(|state| state.subject.is_some());
     Ok(rendered(&LimitsView {
         page: frame.within(Section::Limits),
         directory_url: ca.directory_url.to_string(),
         of_account: of_account.into_iter().map(headroom).collect(),
-        of_names: of_names.states.into_iter().map(limits::wire).collect(),
-        next: of_names.next,
+        of_names: of_names.into_iter().map(limits::wire).collect(),
+        next: page.next,
         is_lifted: asked.done == "lift",
     }))
 }

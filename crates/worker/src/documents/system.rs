@@ -1,0 +1,84 @@
+//! The document about the system.
+
+use std::time::Duration;
+
+use dps_admin_api::{Database, Key, Queue, Readiness, ReplicaState, System, Task};
+use dps_application::ports::CertificateStore;
+use dps_application::ports::store::StoreError;
+use dps_domain::Timestamp;
+use dps_domain::lane::Lane;
+
+/// Replicas and tasks of a document at most.
+const MOST: u32 = 1_000;
+/// Longer queues are counted as this long.
+const MOST_COUNTED: u32 = 10_000;
+/// Time after which a replica without a sign of life counts as gone. One comes every minute.
+const ALIVE_WITHIN: Duration = Duration::from_secs(3 * 60);
+
+/// The parts of the document that this process knows by itself.
+#[derive(Debug)]
+pub struct SystemParts<'a> {
+    /// The name of the process.
+    pub replica: &'a str,
+    /// Its readiness.
+    pub readiness: Readiness,
+    /// The key-encryption keys, the current one first.
+    pub key_ids: &'a [String],
+    /// Private keys under older ones, as last counted.
+    pub secrets_under_old_keys: Option<u64>,
+}
+
+/// The system.
+pub async fn system(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+    parts: SystemParts<'_>,
+) -> Result<System, StoreError> {
+    let replicas = store.replicas(MOST).await?.into_iter();
+    let replicas = replicas.map(|replica| ReplicaState {
+        is_alive: now.since(replica.seen_at) < ALIVE_WITHIN,
+        name: replica.name,
+        version: replica.version,
+        roles: replica.roles,
+        started_at: replica.started_at,
+        seen_at: replica.seen_at,
+    });
+    let tasks = store.periodic_tasks(MOST).await?.into_iter();
+    let tasks = tasks.map(|task| Task {
+        is_running: task.leased_until.is_some_and(|until| until > now),
+        name: task.name,
+        due_at: task.due_at,
+        ran_at: task.ran_at,
+    });
+    let mut queues = Vec::new();
+    for lane in Lane::ALL {
+        queues.push(Queue {
+            lane: lane.as_str(),
+            domains: store.waiting(lane, MOST_COUNTED).await?,
+            next_due_at: store.next_due(lane).await?,
+        });
+    }
+    let database = store.database_state().await?;
+    let keys = parts.key_ids.iter().enumerate();
+    Ok(System {
+        at: now,
+        replica: parts.replica.to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        readiness: parts.readiness,
+        replicas: replicas.collect(),
+        database: Database {
+            kind: database.kind,
+            migration: database.migration,
+        },
+        tasks: tasks.collect(),
+        queues,
+        reports: store.outbox_count(MOST_COUNTED).await?,
+        keys: keys
+            .map(|(place, id)| Key {
+                id: id.clone(),
+                is_current: place == 0,
+            })
+            .collect(),
+        secrets_under_old_keys: parts.secrets_under_old_keys,
+    })
+}
