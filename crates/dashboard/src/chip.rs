@@ -74,6 +74,22 @@ pub(crate) fn presented(t: &Texts, is_wanted: bool) -> Html {
     }
 }
 
+pub(crate) fn health(t: &Texts, is_ok: bool, is_required: bool) -> Html {
+    match (is_ok, is_required) {
+        (true, _) => chip("good", "✓", t.check_ok),
+        (false, true) => chip("bad", "✕", t.check_failed),
+        (false, false) => chip("wait", "!", t.check_warning),
+    }
+}
+
+pub(crate) fn alive(t: &Texts, is_alive: bool) -> Html {
+    if is_alive {
+        chip("good", "✓", t.replica_alive)
+    } else {
+        chip("wait", "!", t.replica_unanswered)
+    }
+}
+
 pub(crate) fn edge(t: &Texts, state: &str) -> Html {
     match state {
         "answers" => chip("good", "✓", t.edge_answers),

@@ -36,10 +36,17 @@ pub struct EdgesView {
     pub edges: Vec<EdgeRow>,
     /// Whether an edge has just been approved.
     pub is_approved: bool,
+    /// Whether a comparison has just been made due.
+    pub is_compared: bool,
 }
 
 #[expect(clippy::ref_option, reason = "templates pass references")]
 impl EdgesView {
+    fn can_compare(&self, edge: &EdgeRow) -> bool {
+        let is_member = !matches!(edge.state, "waits for approval" | "no longer configured");
+        is_member && self.page.is_operator()
+    }
+
     fn can_approve(&self) -> bool {
         let mut edges = self.edges.iter();
         let waits = edges.any(|edge| edge.state == "waits for approval");

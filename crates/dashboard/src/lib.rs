@@ -21,6 +21,8 @@ mod page;
 mod problem;
 mod renewals;
 mod sign_in;
+mod system;
+mod tenants;
 pub mod texts;
 
 pub use askama::Template;
@@ -39,3 +41,5 @@ pub use self::page::{Page, Section, Theme, User};
 pub use self::problem::ProblemView;
 pub use self::renewals::{EndingDay, Renewals};
 pub use self::sign_in::SignIn;
+pub use self::system::SystemView;
+pub use self::tenants::TenantsView;

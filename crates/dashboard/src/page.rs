@@ -57,7 +57,9 @@ pub enum Section {
     Renewals,
     Limits,
     Edges,
+    Tenants,
     Activity,
+    System,
     /// A page that is not in the navigation.
     Other,
 }
@@ -133,7 +135,9 @@ impl Page {
             (Section::Renewals, "/renewals", t.renewals),
             (Section::Limits, "/ca", t.limits),
             (Section::Edges, "/edges", t.edges),
+            (Section::Tenants, "/tenants", t.tenants),
             (Section::Activity, "/activity", t.activity),
+            (Section::System, "/system", t.system),
         ];
         let link = |(section, path, text)| NavLink {
             path,
@@ -246,6 +250,14 @@ impl Page {
 
     pub(crate) fn presented_chip(&self, is_wanted: &bool) -> Html {
         chip::presented(self.t(), *is_wanted)
+    }
+
+    pub(crate) fn health_chip(&self, is_ok: &bool, is_required: &bool) -> Html {
+        chip::health(self.t(), *is_ok, *is_required)
+    }
+
+    pub(crate) fn alive_chip(&self, is_alive: &bool) -> Html {
+        chip::alive(self.t(), *is_alive)
     }
 
     pub(crate) fn edge_chip(&self, state: &str) -> Html {

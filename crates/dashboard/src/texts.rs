@@ -30,7 +30,9 @@ texts! {
     renewals: "Renewals", "Продление";
     limits: "CA limits", "Лимиты УЦ";
     edges: "Edges", "Узлы";
+    tenants: "Tenants", "Арендаторы";
     activity: "Activity", "Действия";
+    system: "System", "Система";
     sign_out: "Sign out", "Выйти";
     signed_in_as: "Signed in as", "Вы вошли как";
     language: "Language", "Язык";
@@ -285,6 +287,47 @@ texts! {
     edge_serves: "Serving", "Работают";
     edge_pending_list: "Pending", "Ожидают";
     last_problem: "Last problem", "Последняя ошибка";
+    compare: "Compare now", "Сверить сейчас";
+    compare_due: "The comparison is due now.", "Сверка начнётся сейчас.";
+
+    // Tenants.
+    tenants_purpose: "Whose domains are these?", "Чьи это домены?";
+    tenants_lead: "Of a tenant with many domains, the first 10,000 are counted here.", "У арендатора с большим числом доменов здесь подсчитаны первые 10 000.";
+    no_tenants: "No tenant is known yet.", "Арендаторов пока нет.";
+    col_limited: "Wait for limits", "Ждут лимитов";
+    col_paused: "Paused", "Приостановлены";
+    col_contested: "Contested", "Спорные";
+
+    // The system.
+    system_purpose: "Is the service itself well?", "Исправен ли сам сервис?";
+    readiness: "Readiness of this replica", "Готовность этой реплики";
+    replicas: "Replicas", "Реплики";
+    col_replica: "Replica", "Реплика";
+    col_version: "Version", "Версия";
+    col_parts: "Parts", "Части";
+    col_started: "Started", "Запущена";
+    col_seen: "Last sign of life", "Последний сигнал";
+    replica_alive: "Alive", "Работает";
+    replica_unanswered: "No sign of life", "Нет сигнала";
+    queues: "Queues", "Очереди";
+    queues_help: "Domains of each lane, due or not.", "Домены каждой очереди, срок которых наступил или нет.";
+    col_lane: "Lane", "Очередь";
+    col_due: "Next due", "Ближайший срок";
+    reports_waiting: "Reports that wait for the Cabinet", "Отчёты, которые ждут Кабинета";
+    tasks: "Periodic tasks", "Периодические задачи";
+    col_task: "Task", "Задача";
+    col_ran: "Last ran", "Последний запуск";
+    col_due_at: "Due", "Срок";
+    running: "running", "выполняется";
+    program: "Program and database", "Программа и база данных";
+    answered_by: "Answered by", "Ответила реплика";
+    version: "Version", "Версия";
+    database: "Database", "База данных";
+    migration: "Newest migration", "Последняя миграция";
+    encryption_keys: "Key-encryption keys", "Ключи шифрования ключей";
+    current_key: "current", "текущий";
+    old_secrets: "Private keys under older ones", "Закрытые ключи под старыми";
+    not_counted: "not counted yet", "ещё не подсчитаны";
 
     // Activity.
     activity_purpose: "Who did what?", "Кто что сделал?";

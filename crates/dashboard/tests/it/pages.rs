@@ -33,6 +33,8 @@ fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("renewals", samples::renewals(language, text).render()),
         ("limits", samples::limits(language, text).render()),
         ("edges", samples::edges(language, text).render()),
+        ("tenants", samples::tenants(language, text).render()),
+        ("system", samples::system(language, text).render()),
         ("diagnosis", samples::diagnosis(language, text).render()),
         ("activity", samples::activity(language, text).render()),
     ]
@@ -109,6 +111,7 @@ fn a_viewer_sees_no_control_that_acts() {
         "/renew\"",
         "\"/ca/lift\"",
         "\"/edges/approve\"",
+        "\"/edges/compare\"",
     ];
     let pages = |change: &dyn Fn(dps_dashboard::Page) -> dps_dashboard::Page| {
         let mut domain = samples::domain_view(language, "a.test");
@@ -116,6 +119,9 @@ fn a_viewer_sees_no_control_that_acts() {
         let mut limits = samples::limits(language, "a.test");
         limits.page = change(limits.page);
         let mut edges = samples::edges(language, "a.test");
+        let mut member = edges.edges[0].clone();
+        member.state = "answers";
+        edges.edges.push(member);
         edges.page = change(edges.page);
         let pages = [domain.render(), limits.render(), edges.render()];
         pages.map(Result::unwrap).concat()

@@ -1,15 +1,16 @@
 //! Documents of a fleet, with a text of choice wherever others write texts.
 
 use dps_admin_api::{
-    Activities, Activity, Cause, Claim, Diagnosis, DiagnosisRow, DnsEvidence, Domain, DomainDetail,
-    Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet, HistoryLine,
-    KnownOrder, Limit, NextStep, Pause, PauseScopeName, ProbeEvidence, Renewal, RunningLease,
-    StatusCount, TouchedLimit, WantedCertificate,
+    Activities, Activity, Cause, Claim, CountGroup, Database, Diagnosis, DiagnosisRow, DnsEvidence,
+    Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet,
+    HistoryLine, Key, KnownOrder, Limit, NextStep, Pause, PauseScopeName, ProbeEvidence, Queue,
+    Readiness, ReadinessCheck, Renewal, ReplicaState, RunningLease, StatusCount, System, Task,
+    Tenant, Tenants, TouchedLimit, WantedCertificate,
 };
 use dps_dashboard::{
     ActivityView, Causes, DiagnosisView, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView,
     EndingDay, Facet, FilterFields, Headroom, Hour, Language, LimitsView, Notice, Overview, Page,
-    ProblemView, Renewals, Section, SignIn, Theme, User,
+    ProblemView, Renewals, Section, SignIn, SystemView, TenantsView, Theme, User,
 };
 use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::explain::{Responsible, SeenAt};
@@ -360,6 +361,82 @@ pub(crate) fn edges(language: Language, text: &str) -> EdgesView {
             compared_at: Some(seconds_ago(100)),
         }],
         is_approved: true,
+        is_compared: true,
+    }
+}
+
+pub(crate) fn tenants(language: Language, text: &str) -> TenantsView {
+    let group = |status: &str| CountGroup {
+        key: Some(status.to_owned()),
+        domains: 9_000,
+    };
+    TenantsView {
+        page: frame(language, text),
+        tenants: Some(Tenants {
+            items: vec![Tenant {
+                tenant_id: text.to_owned(),
+                domains: 10_000,
+                is_complete: false,
+                statuses: vec![group("Active"), group("Failed"), group(text)],
+                limited: 1,
+                paused: 2,
+                contested: 3_000,
+            }],
+            next: Some(text.to_owned()),
+        }),
+        is_first: false,
+    }
+}
+
+pub(crate) fn system(language: Language, text: &str) -> SystemView {
+    let check = |is_ok, is_required| ReadinessCheck {
+        name: text.to_owned(),
+        is_ok,
+        is_required,
+        detail: Some(text.to_owned()),
+    };
+    let replica = |is_alive| ReplicaState {
+        name: text.to_owned(),
+        version: text.to_owned(),
+        roles: vec![text.to_owned(), "admin".to_owned()],
+        is_alive,
+        started_at: seconds_ago(4_000),
+        seen_at: seconds_ago(20),
+    };
+    let task = |is_running| Task {
+        name: text.to_owned(),
+        is_running,
+        due_at: Some(seconds_ago(-60)),
+        ran_at: (!is_running).then(|| seconds_ago(60)),
+    };
+    SystemView {
+        page: frame(language, text),
+        system: System {
+            at: NOW,
+            replica: text.to_owned(),
+            version: "1.2.3",
+            readiness: Readiness {
+                status: "ready".to_owned(),
+                checks: vec![check(true, true), check(false, true), check(false, false)],
+            },
+            replicas: vec![replica(true), replica(false)],
+            database: Database {
+                kind: "PostgreSQL",
+                migration: 40,
+            },
+            tasks: vec![task(true), task(false)],
+            queues: vec![Queue {
+                lane: "verification",
+                domains: 10_000,
+                next_due_at: Some(seconds_ago(5)),
+            }],
+            reports: 7,
+            keys: vec![Key {
+                id: text.to_owned(),
+                is_current: true,
+            }],
+            secrets_under_old_keys: None,
+        },
     }
 }
 

@@ -16,6 +16,8 @@ mod overview;
 mod renewals;
 mod session;
 mod sign_in;
+mod system;
+mod tenants;
 
 use std::sync::Arc;
 
@@ -60,12 +62,15 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/renewals", get(renewals::show))
         .route("/ca", get(limits::show))
         .route("/edges", get(edges::show))
-        .route("/activity", get(activity::show));
+        .route("/tenants", get(tenants::show))
+        .route("/activity", get(activity::show))
+        .route("/system", get(system::show));
     let operator = Router::new()
         .route("/domains/{host}/retry", post(domain::retry))
         .route("/domains/{host}/renew", post(domain::renew))
         .route("/domains/{host}/diagnose", post(domain::diagnose))
         .route("/domains/{host}/recheck", post(domain::recheck))
+        .route("/edges/compare", post(edges::compare))
         .route("/ca/lift", post(limits::lift));
     let admin = Router::new().route("/edges/approve", post(edges::approve));
     let public = Router::new()

@@ -330,6 +330,8 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
         "/renewals",
         "/ca",
         "/edges",
+        "/tenants",
+        "/system",
     ];
     for browser in [&viewer, &operator, &admin] {
         for path in pages {

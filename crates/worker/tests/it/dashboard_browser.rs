@@ -200,6 +200,8 @@ async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
         ("renewals", "/renewals".to_owned()),
         ("limits", "/ca".to_owned()),
         ("edges", "/edges".to_owned()),
+        ("tenants", "/tenants".to_owned()),
+        ("system", "/system".to_owned()),
         ("activity", "/activity".to_owned()),
     ];
     for (name, path) in &pages {

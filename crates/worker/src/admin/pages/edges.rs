@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use dps_admin_api::ApproveRequest;
+use dps_admin_api::{ApproveRequest, CompareRequest};
 use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_dashboard::{EdgeRow, EdgesView, Section};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::frame::{Form, Frame};
 use super::{rendered, see_other};
 use crate::admin::App;
 use crate::admin::auth::Caller;
-use crate::admin::edges::approve_edge;
+use crate::admin::edges::{approve_edge, compare_edge};
 use crate::admin::problem::Refusal;
 use crate::cli::edges;
 
@@ -25,9 +25,9 @@ pub(super) struct Asked {
     done: String,
 }
 
-/// The form to approve an edge.
+/// The form to approve or compare an edge.
 #[derive(Debug, Deserialize)]
-pub(super) struct Approve {
+pub(super) struct Chosen {
     name: String,
 }
 
@@ -43,6 +43,7 @@ pub(super) async fn show(
         page: frame.within(Section::Edges),
         edges: edges.into_iter().map(row).collect(),
         is_approved: asked.done == "approve",
+        is_compared: asked.done == "compare",
     }))
 }
 
@@ -50,7 +51,7 @@ pub(super) async fn show(
 pub(super) async fn approve(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Form(form): Form<Approve>,
+    Form(form): Form<Chosen>,
 ) -> Result<Response, Refusal> {
     let request = ApproveRequest {
         name: form.name,
@@ -58,6 +59,20 @@ pub(super) async fn approve(
     };
     approve_edge(&app, &caller, &request).await?;
     Ok(see_other("/edges?done=approve"))
+}
+
+/// Makes the comparison of an edge due.
+pub(super) async fn compare(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Form(form): Form<Chosen>,
+) -> Result<Response, Refusal> {
+    let request = CompareRequest {
+        name: form.name,
+        reason: None,
+    };
+    compare_edge(&app, &caller, &request).await?;
+    Ok(see_other("/edges?done=compare"))
 }
 
 fn row((edge, state): (KnownEdge, &'static str)) -> EdgeRow {
