@@ -7,15 +7,20 @@ pub mod fleet;
 pub mod limits;
 pub mod pauses;
 pub mod size;
+mod target;
 
 use std::time::Duration;
 
+use dps_domain::ownership::RequireProof;
 use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::{Refused, Requester};
-use dps_domain::record::{self, DomainRecord, RecordVersion, RecordWrite};
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::record::retry::is_kept_by;
+use dps_domain::record::{self, DomainRecord, RecordWrite};
+use dps_domain::{Hostname, Phase, Timestamp};
 use tokio::time::Instant;
 
+pub use self::target::{Claims, Target, WhichClaim};
+use crate::cabinet::align::last_request;
 use crate::ports::CertificateStore;
 use crate::ports::store::StoreError;
 
@@ -28,6 +33,29 @@ pub enum OperatorError {
     /// No record holds the name.
     #[error("no domain {0} is known here; the Cabinet adds domains")]
     Unknown(Hostname),
+    /// No record that holds the name has the identifier or the tenant.
+    #[error(
+        "no domain {0} with this id or tenant is known here; `dps domains show` lists its claims"
+    )]
+    NoSuchClaim(Hostname),
+    /// Several records claim the name, and the request does not say which it means.
+    #[error("{hostname} has several claims; name one by its id or tenant: {claims}")]
+    SeveralClaims {
+        /// The name.
+        hostname: Hostname,
+        /// The claims.
+        claims: Claims,
+    },
+    /// A check was requested a moment ago.
+    #[error("{hostname} was checked a moment ago; it can be checked again from {again_at}")]
+    TooSoon {
+        /// The name.
+        hostname: Hostname,
+        /// When a check may be requested again.
+        again_at: Timestamp,
+        /// The time until then.
+        wait: Duration,
+    },
     /// Only a live domain can be renewed or checked again.
     #[error("{hostname} is {phase}: only a live domain can be renewed or checked again")]
     NotLive {
@@ -71,36 +99,6 @@ pub fn in_time() -> impl Fn() -> bool + Sync {
     move || began.elapsed() < CALL_TIME
 }
 
-/// The domain of a request, and the state for which the request is meant.
-#[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
-    /// The name.
-    pub hostname: &'a Hostname,
-    /// The versions of the record that are expected; `None` for any state.
-    pub expected: Option<&'a [RecordVersion]>,
-}
-
-impl<'a> From<&'a Hostname> for Target<'a> {
-    fn from(hostname: &'a Hostname) -> Self {
-        Self {
-            hostname,
-            expected: None,
-        }
-    }
-}
-
-impl Target<'_> {
-    /// Refuses a record that is not as the request expects it.
-    pub fn check(&self, record: &DomainRecord) -> Result<(), OperatorError> {
-        let is_expected = |versions: &[RecordVersion]| versions.contains(&record.version());
-        if self.expected.is_none_or(is_expected) {
-            Ok(())
-        } else {
-            Err(OperatorError::Changed(self.hostname.clone()))
-        }
-    }
-}
-
 /// The scope in words.
 fn named(scope: &PauseScope) -> String {
     match scope {
@@ -119,20 +117,29 @@ pub async fn renew<'a>(
     target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let change = |record: &DomainRecord| record::operator::renew(record, now, by);
-    write(store, target.into(), change).await
+    let renew = |found: &Found| record::operator::renew(&found.record, now, by);
+    write(store, now, target.into(), renew).await
 }
 
-/// Makes a domain's next step due now, in every state; one that failed starts over.
+/// Makes a domain's next step due now, in every state; one that failed starts over. `require` says
+/// whether the DNS check decides between tenants.
 pub async fn retry<'a>(
     store: &dyn CertificateStore,
     by: impl Into<Requester<'a>>,
     now: Timestamp,
     target: impl Into<Target<'a>>,
+    require: RequireProof,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let change = |record: &DomainRecord| record::operator::retry(record, now, by);
-    write(store, target.into(), change).await
+    let retry = |found: &Found| {
+        let record = &found.record;
+        let keeps = |holder: &DomainRecord| is_kept_by(holder, &record.tenant_id, require);
+        if record.phase == Phase::Failed && found.holder.as_ref().is_some_and(keeps) {
+            return Err(Refused::NotWaiting("another domain holds its name"));
+        }
+        record::operator::retry(record, now, by, found.last_request)
+    };
+    write(store, now, target.into(), retry).await
 }
 
 /// Makes the check of a live domain due now: whether its DNS and CAA records are still right.
@@ -143,39 +150,65 @@ pub async fn recheck<'a>(
     target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let change = |record: &DomainRecord| record::operator::recheck(record, now, by);
-    write(store, target.into(), change).await
+    let recheck =
+        |found: &Found| record::operator::recheck(&found.record, now, by, found.last_request);
+    write(store, now, target.into(), recheck).await
+}
+
+/// The claim that is meant, with what decides about a request.
+struct Found {
+    record: DomainRecord,
+    /// Another record that holds the hostname more firmly.
+    holder: Option<DomainRecord>,
+    /// The time of the last request for a check, if that was lately.
+    last_request: Option<Timestamp>,
+}
+
+async fn find(store: &dyn CertificateStore, target: Target<'_>) -> Result<Found, OperatorError> {
+    let record = target.one(store).await?;
+    // The update needs the revision that was checked here.
+    target.check(&record)?;
+    // Of two requests at once, the later finds the record changed, reads it again, and then reads
+    // the earlier in its history.
+    let last_request = last_request(store, record.id).await?;
+    let holder = store.domain_by_hostname(&record.hostname).await?;
+    Ok(Found {
+        holder: holder.filter(|holder| holder.id != record.id),
+        last_request,
+        record,
+    })
 }
 
 async fn write(
     store: &dyn CertificateStore,
+    now: Timestamp,
     target: Target<'_>,
-    change: impl Fn(&DomainRecord) -> Result<RecordWrite, Refused>,
+    change: impl Fn(&Found) -> Result<RecordWrite, Refused>,
 ) -> Result<DomainRecord, OperatorError> {
-    let hostname = target.hostname;
     for _ in 0..TRIES {
-        let Some(before) = store.domain_by_hostname(hostname).await? else {
-            return Err(OperatorError::Unknown(hostname.clone()));
-        };
-        // The update needs the revision that was checked here.
-        target.check(&before)?;
-        let write = change(&before).map_err(|refused| explain(refused, &before, hostname))?;
+        let found = find(store, target).await?;
+        let write = change(&found).map_err(|refused| explain(refused, &found.record, now))?;
         let record = write.record().clone();
         if store.domain_update(write).await? {
             return Ok(record);
         }
     }
-    Err(OperatorError::Contended(hostname.clone()))
+    Err(OperatorError::Contended(target.hostname.clone()))
 }
 
-fn explain(refused: Refused, record: &DomainRecord, hostname: &Hostname) -> OperatorError {
-    let (hostname, phase) = (hostname.clone(), record.phase.name());
+fn explain(refused: Refused, record: &DomainRecord, now: Timestamp) -> OperatorError {
+    let (hostname, phase) = (record.hostname.clone(), record.phase.name());
     match refused {
         Refused::NotLive => OperatorError::NotLive { hostname, phase },
         Refused::NotWaiting(remedy) => OperatorError::NotWaiting {
             hostname,
             phase,
             remedy,
+        },
+        Refused::TooSoon(again_at) => OperatorError::TooSoon {
+            hostname,
+            again_at,
+            wait: again_at.since(now),
         },
     }
 }

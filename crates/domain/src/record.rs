@@ -12,6 +12,7 @@ pub mod names;
 pub mod operator;
 pub mod renewal;
 pub mod report;
+pub mod retry;
 #[cfg(test)]
 mod retry_tests;
 pub mod revocation;

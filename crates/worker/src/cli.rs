@@ -27,7 +27,7 @@ use clap_complete::Shell;
 
 use dps_domain::ActionId;
 
-use self::act::Why;
+use self::act::{ClaimArgs, Why};
 use self::filter::FilterArgs;
 use self::fleet::By;
 use crate::config::Role;
@@ -259,6 +259,9 @@ pub enum Domains {
     Show {
         /// The hostname
         host: String,
+        /// The claim
+        #[command(flatten)]
+        which: ClaimArgs,
         /// Number of lines of its history to show, counted from the newest
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         events: u32,
@@ -270,6 +273,9 @@ pub enum Domains {
     Retry {
         /// The hostname
         host: String,
+        /// The claim
+        #[command(flatten)]
+        which: ClaimArgs,
         /// The reason
         #[command(flatten)]
         why: Why,
@@ -278,6 +284,9 @@ pub enum Domains {
     Renew {
         /// The hostname
         host: String,
+        /// The claim
+        #[command(flatten)]
+        which: ClaimArgs,
         /// The reason
         #[command(flatten)]
         why: Why,
@@ -286,6 +295,9 @@ pub enum Domains {
     Recheck {
         /// The hostname
         host: String,
+        /// The claim
+        #[command(flatten)]
+        which: ClaimArgs,
         /// The reason
         #[command(flatten)]
         why: Why,

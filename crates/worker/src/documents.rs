@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dps_admin_api::{Domain, DomainDetail, EdgeDeployment, HistoryLine, Renewal};
 use dps_application::Policy;
-use dps_application::operator::fleet;
+use dps_application::operator::{Target, fleet};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::fleet_view::{ListedDomain, MAX_PAGE};
@@ -67,23 +67,20 @@ pub struct Found {
 
 impl Reader<'_> {
     /// Reads a domain, with this many lines of its history; `None` if the store does not know it.
-    pub async fn find(
-        &self,
-        hostname: &Hostname,
-        events: u32,
-    ) -> Result<Option<Found>, StoreError> {
+    /// Of several claims that are meant, the firmest.
+    pub async fn find(&self, target: Target<'_>, events: u32) -> Result<Option<Found>, StoreError> {
         let store = self.store;
-        let records = store
-            .domains_by_hostname(hostname, Claimants::All, MAX_CLAIMS)
-            .await?;
-        let mut records = records.into_iter();
-        let Some(record) = records.next() else {
+        let Some(record) = target.all(store).await?.into_iter().next() else {
             return Ok(None);
         };
+        let mut others = store
+            .domains_by_hostname(target.hostname, Claimants::All, MAX_CLAIMS)
+            .await?;
+        others.retain(|other| other.id != record.id);
         let mut events = store.events(record.id, events).await?;
         events.reverse();
         Ok(Some(Found {
-            others: records.collect(),
+            others,
             deployments: store.deployments(record.id).await?,
             poll: self.poll(&record).await,
             message: what_to_do(store, self.policy, &record).await?,

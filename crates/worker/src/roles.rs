@@ -295,26 +295,33 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         Domains::Count { filter, by, json } => {
             fleet::count(store, &filter.filter(), now, by, json).await?;
         }
-        Domains::Show { host, events, json } => {
+        Domains::Show {
+            host,
+            which,
+            events,
+            json,
+        } => {
             let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);
             let options = domains::ShowOptions {
                 events,
                 as_json: json,
                 ca: &settings.lets_encrypt,
             };
-            domains::show(store, policy, &hostname(&host)?, &options, has_left).await?;
+            let host = hostname(&host)?;
+            domains::show(store, policy, which.of(&host), &options, has_left).await?;
         }
-        Domains::Retry { host, why } => {
-            let author = Author::of_command(why);
-            act::on_domain(store, Deed::Retry, &author, now, &hostname(&host)?).await?;
+        Domains::Retry { host, which, why } => {
+            let (author, host) = (Author::of_command(why), hostname(&host)?);
+            let retry = Deed::Retry(policy.ownership.require);
+            act::on_domain(store, retry, &author, now, which.of(&host)).await?;
         }
-        Domains::Renew { host, why } => {
-            let author = Author::of_command(why);
-            act::on_domain(store, Deed::Renew, &author, now, &hostname(&host)?).await?;
+        Domains::Renew { host, which, why } => {
+            let (author, host) = (Author::of_command(why), hostname(&host)?);
+            act::on_domain(store, Deed::Renew, &author, now, which.of(&host)).await?;
         }
-        Domains::Recheck { host, why } => {
-            let author = Author::of_command(why);
-            act::on_domain(store, Deed::Recheck, &author, now, &hostname(&host)?).await?;
+        Domains::Recheck { host, which, why } => {
+            let (author, host) = (Author::of_command(why), hostname(&host)?);
+            act::on_domain(store, Deed::Recheck, &author, now, which.of(&host)).await?;
         }
     }
     Ok(())

@@ -7,21 +7,22 @@ use dps_domain::record::align::{
     AlignContext, Occasion, after_predecessor, arrival, change, take_down_of,
 };
 use dps_domain::record::names::Names;
+use dps_domain::record::retry::{is_kept_by, is_request};
 use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
 
 use super::brake;
 use super::resync::task::TASK;
-use crate::ports::CabinetEvent;
 use crate::ports::cabinet::CabinetDomain;
 use crate::ports::metrics::ClaimEvent;
 use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
+use crate::ports::{CabinetEvent, CertificateStore};
 use crate::service::Service;
 use crate::wake::Wakes;
 
 /// How often a record that others write at the same time is read again before it is left to the
 /// next pass.
 const UPDATE_TRIES: usize = 5;
-/// The newest lines of a history among which the last retry is searched for.
+/// The newest lines of a history among which the last request for a check is searched for.
 const RETRY_LINES: u32 = 32;
 /// The pause before a name is tried again while the same tenant's earlier domain of that name is
 /// being taken down.
@@ -106,16 +107,17 @@ async fn decide(
     let mut is_contested = false;
     if may_be_refused && names.refusal.is_none() {
         predecessor = service.store.domain_by_hostname(&names.hostname).await?;
+        let require = service.policy.ownership.require;
         let holder = predecessor
             .as_ref()
-            .filter(|other| other.id != domain.id && other.name_hold() >= NameHold::Failed);
+            .filter(|other| other.id != domain.id && is_kept_by(other, &domain.tenant_id, require));
         // Who gets it is decided by proof, at the DNS check.
         is_contested = predecessor.as_ref().is_some_and(|other| {
             other.tenant_id != domain.tenant_id
                 && other.name_hold() != NameHold::None
-                && service.policy.ownership.require != RequireProof::Never
+                && require != RequireProof::Never
         });
-        if let Some(other) = holder.filter(|_| !is_contested) {
+        if let Some(other) = holder {
             // An earlier name of the same tenant's that is just being taken down comes free by
             // itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
@@ -127,7 +129,9 @@ async fn decide(
         }
     }
     let last_retry = match &record {
-        Some(record) if requests_retry(record, domain) => last_retry(service, record.id).await?,
+        Some(record) if requests_retry(record, domain) => {
+            last_request(service.store.as_ref(), record.id).await?
+        }
         Some(_) | None => None,
     };
     let context = AlignContext {
@@ -179,13 +183,14 @@ fn requests_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
         && !matches!(record.phase, Phase::Leaving | Phase::Gone)
 }
 
-/// The time of the last retry request for a domain, by the newest lines of its history.
-async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
-    let events = service.store.events(id, RETRY_LINES).await?;
-    let retry = events
-        .iter()
-        .find(|event| event.kind == EventKind::RetryRequested);
-    Ok(retry.map(|event| event.at))
+/// The time of the last request for a check of a domain, by the newest lines of its history.
+pub(crate) async fn last_request(
+    store: &dyn CertificateStore,
+    id: DomainId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let events = store.events(id, RETRY_LINES).await?;
+    let request = events.iter().find(|event| is_request(event.kind));
+    Ok(request.map(|event| event.at))
 }
 
 /// The service that a change ends, as the brake on removals counts it.

@@ -9,6 +9,7 @@ use dps_application::ports::ca::CaError;
 use dps_application::workers;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
+use dps_domain::ownership::RequireProof;
 use dps_domain::phase::{Issuance, Next, Phase};
 use dps_domain::{
     EventKind, Failure, FailureCode, Hostname, OrderGate, Purpose, Status, Timestamp, Until,
@@ -315,7 +316,7 @@ async fn a_name_that_the_ca_paused_is_not_ordered_for_until_somebody_asks_for_a_
     }
     let host = Hostname::parse(HOST).unwrap();
     let (store, now) = (&*world.service.store, world.service.now());
-    dps_application::operator::retry(store, "operator", now, &host)
+    dps_application::operator::retry(store, "operator", now, &host, RequireProof::default())
         .await
         .unwrap();
     world.settle().await;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::ports::store::RecordWrite;
+use dps_application::operator::{self, OperatorError, Target, WhichClaim};
+use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_application::{steps, workers};
 use dps_domain::dns::DnsAnswer;
 use dps_domain::lane::Lane;
 use dps_domain::outcome::Outcome;
 use dps_domain::ownership::{Basis, RequireProof};
-use dps_domain::{EventKind, Failure, FailureCode, Ownership, Phase, Status};
+use dps_domain::{EventKind, Failure, FailureCode, Hostname, Ownership, Phase, Status};
 
 use super::cabinet::id;
 use super::world::{HOST, LEASE, World};
@@ -415,4 +416,100 @@ async fn an_order_that_a_superseded_claim_placed_too_late_is_not_kept() {
     let open = world.service.store.order_open(id(1)).await.unwrap();
     assert_eq!(open, None);
     assert_eq!(status(&world, 2).await, Status::Active);
+}
+
+/// An operator requests a retry of a claim of the hostname; of any, if `number` is absent.
+async fn retried(world: &World, number: Option<u128>) -> Result<DomainRecord, OperatorError> {
+    let host = Hostname::parse(HOST).unwrap();
+    let target = Target {
+        claim: WhichClaim {
+            id: number.map(id),
+            tenant: None,
+        },
+        ..Target::from(&host)
+    };
+    let (store, now) = (world.service.store.as_ref(), world.service.now());
+    let require = world.service.policy.ownership.require;
+    operator::retry(store, "operator", now, target, require).await
+}
+
+#[tokio::test]
+async fn an_operator_names_one_of_several_claims_of_a_name() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    claim(&world, 2, "owner").await;
+    world.settle().await;
+    let refused = retried(&world, None).await.unwrap_err();
+    assert!(matches!(refused, OperatorError::SeveralClaims { .. }));
+    let (text, ids) = (refused.to_string(), [id(1), id(2)]);
+    for part in ids.map(|id| id.to_string()).iter().map(String::as_str) {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains("of tenant \"owner\" (PendingDns)"), "{text}");
+
+    retried(&world, Some(2)).await.unwrap();
+    let by_operator = EventKind::RetryByOperator;
+    assert!(kinds(&world, 2).await.contains(&by_operator));
+    assert!(!kinds(&world, 1).await.contains(&by_operator));
+    let host = Hostname::parse(HOST).unwrap();
+    let of = |tenant| Target {
+        claim: WhichClaim {
+            id: None,
+            tenant: Some(tenant),
+        },
+        ..Target::from(&host)
+    };
+    let (store, now) = (world.service.store.as_ref(), world.service.now());
+    let renewed = operator::renew(store, "operator", now, of("acme")).await;
+    assert_eq!(renewed.unwrap().id, id(1));
+    let unknown = operator::renew(store, "operator", now, of("nobody")).await;
+    assert!(matches!(unknown, Err(OperatorError::NoSuchClaim(_))));
+}
+
+#[tokio::test]
+async fn of_an_operators_retries_in_a_row_one_is_granted_in_twenty_seconds() {
+    let world = World::with_due_domain().await;
+    world.dns.clear(HOST);
+    let mut granted = 0;
+    for _ in 0..5 {
+        match retried(&world, None).await {
+            Ok(_) => granted += 1,
+            Err(OperatorError::TooSoon { wait, .. }) => {
+                assert_eq!(wait, Duration::from_secs(20));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        world.settle().await;
+    }
+    assert_eq!(granted, 1);
+    world.advance(Duration::from_secs(20));
+    assert!(retried(&world, None).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_operators_retry_lets_a_claim_that_lost_its_name_prove_it_again() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    claim(&world, 2, "owner").await;
+    world.settle().await;
+    world.prove(2).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Failed);
+    remove(&world, 2).await;
+    retried(&world, Some(1)).await.unwrap();
+    world.settle().await;
+    assert_eq!(phase_and_code(&world, 1).await, (Phase::START, ASKED));
+    world.prove(1).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+}
+
+#[tokio::test]
+async fn without_proofs_an_operators_retry_gives_no_name_to_a_second_tenant() {
+    let mut world = World::with_due_domain().await;
+    Arc::make_mut(&mut world.service.policy).ownership.require = RequireProof::Never;
+    world.settle().await;
+    claim(&world, 2, "another").await;
+    let refused = retried(&world, Some(2)).await;
+    assert!(matches!(refused, Err(OperatorError::NotWaiting { .. })));
 }

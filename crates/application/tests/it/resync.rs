@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_application::operator;
 use dps_application::ports::store::DomainRecord;
 use dps_application::workers::{self, Delivered, Intake, Reporter};
+use dps_domain::ownership::RequireProof;
 use dps_domain::policy::Policy;
 use dps_domain::{DomainId, EventKind, Hostname, Phase, Status};
 
@@ -239,7 +241,10 @@ async fn an_operators_retry_is_a_check_now_in_every_state() {
     let world = World::live().await;
     let (store, host) = (&world.service.store, Hostname::parse(HOST).unwrap());
     let retry = || async {
-        dps_application::operator::retry(store.as_ref(), "operator", world.service.now(), &host)
+        // Longer than the pause between two requests for a check.
+        world.advance(Duration::from_secs(20));
+        let (store, now) = (store.as_ref(), world.service.now());
+        operator::retry(store, "operator", now, &host, RequireProof::default())
             .await
             .unwrap()
     };

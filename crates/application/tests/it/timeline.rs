@@ -1,6 +1,7 @@
 //! A domain's history: every move and every attempt, with its evidence, replica and duration.
 
 use dps_application::operator;
+use dps_domain::ownership::RequireProof;
 use dps_domain::{EventKind, FailureCode, Hostname};
 use serde_json::{Value, json};
 
@@ -91,7 +92,7 @@ async fn what_an_operator_asks_for_is_in_the_history_under_their_name() {
     let host = Hostname::parse(HOST).unwrap();
     let store = world.service.store.as_ref();
     let now = world.service.now();
-    operator::retry(store, "operator@desk", now, &host)
+    operator::retry(store, "operator@desk", now, &host, RequireProof::default())
         .await
         .unwrap();
     let line = store

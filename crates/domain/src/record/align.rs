@@ -2,12 +2,11 @@
 
 mod change;
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::names::{CabinetDomain, Names};
 use super::report::current_report;
+use super::retry::{self, ATTEMPTS_KEPT};
 use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::ownership::Basis;
 use crate::policy::Policy;
@@ -15,12 +14,6 @@ use crate::{EventKind, Hostname, OrderGate, Ownership, Phase, Status, Timestamp}
 
 pub use change::change;
 
-/// Attempts that a customer's retry keeps. If it fails again, the next check is minutes away
-/// rather than hours.
-const ATTEMPTS_KEPT: u32 = 2;
-/// The shortest time between two retries of one domain. The run of the first also serves a sooner
-/// one. The reference Cabinet refuses a retry that comes sooner than 30 seconds.
-const RETRY_MIN_INTERVAL: Duration = Duration::from_secs(20);
 /// The input of the functions here besides record and Cabinet.
 #[derive(Debug, Clone, Copy)]
 pub struct AlignContext<'a> {
@@ -32,7 +25,7 @@ pub struct AlignContext<'a> {
     pub now: Timestamp,
     /// The reason of the comparison.
     pub occasion: Occasion,
-    /// The time of the last retry request, if that was lately.
+    /// The time of the last request for a check, if that was lately.
     pub last_retry: Option<Timestamp>,
     /// Whether another tenant claims the hostname, or had it until recently.
     pub is_contested: bool,
@@ -41,8 +34,7 @@ pub struct AlignContext<'a> {
 impl AlignContext<'_> {
     /// Whether a retry now comes too soon after the last one.
     fn retry_is_too_soon(&self) -> bool {
-        self.last_retry
-            .is_some_and(|last| last <= self.now && self.now.since(last) < RETRY_MIN_INTERVAL)
+        retry::possible_at(self.last_retry, self.now).is_some()
     }
 }
 

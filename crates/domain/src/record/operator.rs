@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::retry::{ATTEMPTS_KEPT, possible_at};
 use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::action::{ActionKind, ActionScope, OperatorAction};
 use crate::limits::LimitKind;
 use crate::phase::Next;
-use crate::{Event, EventKind, Failure, Phase, Timestamp};
+use crate::{Event, EventKind, Phase, Timestamp};
 
 /// Why a request cannot be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Refused {
     NotLive,
     /// Nothing waits that could be made due; the text says what to do instead.
     NotWaiting(&'static str),
+    /// A check was requested a moment ago, and may be requested again from this time.
+    TooSoon(Timestamp),
 }
 
 /// The author of a request, for the history and the record of actions.
@@ -70,10 +73,12 @@ pub fn renew<'a>(
 }
 
 /// Makes the check of a live domain due at `now`: whether its DNS and CAA records are still right.
+/// `last` is the time of the last request for a check, if that was lately.
 pub fn recheck<'a>(
     before: &DomainRecord,
     now: Timestamp,
     by: impl Into<Requester<'a>>,
+    last: Option<Timestamp>,
 ) -> Result<RecordWrite, Refused> {
     match &before.phase {
         Phase::Live {
@@ -86,6 +91,7 @@ pub fn recheck<'a>(
         }
         _ => return Err(Refused::NotLive),
     }
+    refuse_too_soon(last, now)?;
     // A recheck resets neither attempts nor the order gate.
     let record = DomainRecord {
         next_attempt_at: Some(now),
@@ -96,23 +102,18 @@ pub fn recheck<'a>(
     Ok(recorded(before, record, kinds, by.into()))
 }
 
-/// Makes a domain's next step due at `now`, in every state; one that failed starts over.
+/// Makes a domain's next step due at `now`, in every state; one that failed starts over. Who has
+/// the name is decided by its DNS check. `last` is the time of the last request for a check, if
+/// that was lately.
 pub fn retry<'a>(
     before: &DomainRecord,
     now: Timestamp,
     by: impl Into<Requester<'a>>,
+    last: Option<Timestamp>,
 ) -> Result<RecordWrite, Refused> {
     let mut record = before.clone();
     match &before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {}
-        Phase::Failed
-            if matches!(
-                before.last_failure,
-                Some(Failure::NameAlreadyClaimed { .. })
-            ) =>
-        {
-            return Err(Refused::NotWaiting("another domain holds its name"));
-        }
         Phase::Failed => {
             record.phase = Phase::START;
             record.ownership = before.ownership.clone().without_proof();
@@ -121,8 +122,19 @@ pub fn retry<'a>(
         }
         Phase::Gone => return Err(Refused::NotWaiting("it was removed")),
     }
+    refuse_too_soon(last, now)?;
     let kinds = (EventKind::RetryByOperator, ActionKind::DomainRetry);
-    Ok(anew(before, record, now, kinds, by.into()))
+    let mut write = anew(before, record, now, kinds, by.into());
+    // As after a customer's retry: many retries must not bring back the first, short pauses.
+    if matches!(before.phase, Phase::Onboarding(_) | Phase::Failed) {
+        write.record.attempt = before.attempt.min(ATTEMPTS_KEPT);
+    }
+    Ok(write)
+}
+
+/// Refuses a request that comes too soon after the one at `last`. Its run serves both.
+fn refuse_too_soon(last: Option<Timestamp>, now: Timestamp) -> Result<(), Refused> {
+    possible_at(last, now).map_or(Ok(()), |again_at| Err(Refused::TooSoon(again_at)))
 }
 
 /// Makes a record due at `now` that waited for a limit which an operator lifted.

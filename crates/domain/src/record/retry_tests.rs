@@ -106,7 +106,7 @@ fn by_customer(before: &DomainRecord) -> RecordWrite {
 }
 
 fn by_operator(before: &DomainRecord) -> RecordWrite {
-    operator::retry(before, NOW, "dps").unwrap()
+    operator::retry(before, NOW, "dps", None).unwrap()
 }
 
 /// Whether nothing that was learnt or begun is lost, and the next step is due now.
@@ -161,7 +161,7 @@ fn a_failed_domain_starts_over_and_one_that_leaves_is_taken_down_now() {
     let write = by_operator(&leaving);
     assert_only_sooner(&leaving, &write);
     assert_eq!(write.record().phase, Phase::Leaving);
-    let gone = operator::retry(&waiting(Phase::Gone), NOW, "dps");
+    let gone = operator::retry(&waiting(Phase::Gone), NOW, "dps", None);
     assert!(matches!(gone, Err(Refused::NotWaiting(_))));
 }
 
@@ -199,7 +199,7 @@ fn a_retry_of_a_failed_claim_forgets_its_proof_and_keeps_the_value_that_is_requi
             ownership: before,
             ..record(Phase::Failed)
         };
-        let retried = operator::retry(&failed, NOW, "operator").unwrap();
+        let retried = operator::retry(&failed, NOW, "operator", None).unwrap();
         assert_eq!(retried.record().ownership, by_operator);
     }
 }
@@ -215,7 +215,7 @@ fn a_recheck_is_of_a_live_domain_at_rest_and_changes_nothing_but_its_time() {
         })
     };
     let before = live(Next::At(LATER));
-    let write = operator::recheck(&before, NOW, "ada").unwrap();
+    let write = operator::recheck(&before, NOW, "ada", None).unwrap();
     let expected = DomainRecord {
         next_attempt_at: Some(NOW),
         updated_at: NOW,
@@ -228,8 +228,49 @@ fn a_recheck_is_of_a_live_domain_at_rest_and_changes_nothing_but_its_time() {
         (ActionKind::DomainRecheck, "ada")
     );
     assert_eq!(write.event.unwrap().kind, EventKind::RecheckRequested);
-    let renewing = operator::recheck(&live(Next::Now(Issuance::Ordering)), NOW, "ada");
+    let renewing = operator::recheck(&live(Next::Now(Issuance::Ordering)), NOW, "ada", None);
     assert!(matches!(renewing, Err(Refused::NotWaiting(_))));
-    let new = operator::recheck(&waiting(Phase::START), NOW, "ada");
+    let new = operator::recheck(&waiting(Phase::START), NOW, "ada", None);
     assert_eq!(new.unwrap_err(), Refused::NotLive);
+}
+
+#[test]
+fn an_operator_requests_a_check_no_sooner_than_a_customer() {
+    let live = Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::nil()),
+        not_after: LATER,
+        dns: DnsState::Here,
+        next: Next::At(LATER),
+    };
+    let (live, failed) = (waiting(live), waiting(Phase::Failed));
+    for (seconds, is_refused) in [(0, true), (19, true), (20, false)] {
+        let last = NOW - Duration::from_secs(seconds);
+        let again_at = last + Duration::from_secs(20);
+        for asked in [
+            operator::retry(&live, NOW, "ada", Some(last)),
+            operator::retry(&failed, NOW, "ada", Some(last)),
+            operator::recheck(&live, NOW, "ada", Some(last)),
+        ] {
+            let refused = is_refused.then_some(Refused::TooSoon(again_at));
+            assert_eq!(asked.err(), refused, "{seconds}");
+        }
+    }
+}
+
+#[test]
+fn an_operators_retry_of_a_new_or_failed_domain_keeps_a_few_attempts_as_the_customers() {
+    for (phase, kept) in [(Phase::Failed, 2), (Phase::START, 2), (Phase::Leaving, 0)] {
+        let before = waiting(phase);
+        assert_eq!(by_operator(&before).record().attempt, kept, "{before:?}");
+        if kept > 0 {
+            assert_eq!(by_customer(&before).record().attempt, kept);
+        }
+    }
+}
+
+#[test]
+fn an_operators_retry_of_a_claim_that_lost_its_name_starts_over() {
+    let mut lost = waiting(Phase::Failed);
+    lost.last_failure = Some(Failure::NameAlreadyClaimed { proven: true });
+    assert_eq!(by_operator(&lost).record().phase, Phase::START);
 }

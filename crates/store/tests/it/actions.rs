@@ -35,7 +35,7 @@ pub(crate) async fn an_action_is_recorded_with_what_it_does_and_only_then(world:
         via: Via::AdminApi { role: "Operator" },
         ..Requester::from("admin:oleg")
     };
-    let write = operator::retry(&record, at(10), by).unwrap();
+    let write = operator::retry(&record, at(10), by, None).unwrap();
     assert!(store.domain_update(write.clone()).await.unwrap());
     assert!(
         !store.domain_update(write).await.unwrap(),

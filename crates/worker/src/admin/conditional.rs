@@ -79,8 +79,8 @@ impl IfMatch {
     /// The target of the call.
     pub(super) fn target<'a>(&'a self, hostname: &'a Hostname) -> Target<'a> {
         Target {
-            hostname,
             expected: self.0.as_deref(),
+            ..Target::from(hostname)
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::Uri;
 use axum::{Extension, Json};
 use dps_admin_api::{Acted, Action};
 use dps_application::operator::{self, OperatorError, Target};
@@ -12,30 +13,34 @@ use dps_domain::record::operator::Requester;
 use super::App;
 use super::auth::Caller;
 use super::conditional::IfMatch;
-use super::params::{JsonBody, PathHost, checked_reason};
+use super::params::{ClaimQuery, JsonBody, PathHost, checked_reason, query};
 use super::problem::{ActionRefusals, Refusal};
 
 /// Makes the next step of a domain due now.
 ///
 /// A domain that failed starts over. DNS and the HTTP probe are checked anew; limits of the CA stay
-/// in force.
+/// in force. A domain is checked at most once in 20 seconds. If several domains claim the hostname,
+/// the refusal lists them.
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/retry", tag = "operator",
     operation_id = "retryDomain", security(("token" = [])),
     params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read."),
+        ClaimQuery),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The step is due.", body = Acted), ActionRefusals))]
 pub(super) async fn retry(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
-    if_match: IfMatch,
+    (if_match, uri): (IfMatch, Uri),
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let reason = action.reason.as_deref();
-    Ok(Json(
-        retry_domain(&app, &caller, if_match.target(&host), reason).await?,
-    ))
+    let (which, reason) = (query::<ClaimQuery>(&uri)?, action.reason.as_deref());
+    let target = Target {
+        claim: which.claim(),
+        ..if_match.target(&host)
+    };
+    Ok(Json(retry_domain(&app, &caller, target, reason).await?))
 }
 
 /// Makes the next step due, on behalf of a caller of the API or of a page.
@@ -46,7 +51,8 @@ pub(super) async fn retry_domain(
     reason: Option<&str>,
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
-    let retry = async |by: Requester<'_>| operator::retry(store, by, now, target).await;
+    let require = app.policy.ownership.require;
+    let retry = async |by: Requester<'_>| operator::retry(store, by, now, target, require).await;
     let acted = act(caller, reason, retry).await?;
     tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.retry_requested");
     Ok(acted)
@@ -58,20 +64,23 @@ pub(super) async fn retry_domain(
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/renew", tag = "operator",
     operation_id = "renewDomain", security(("token" = [])),
     params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read."),
+        ClaimQuery),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The renewal is due.", body = Acted), ActionRefusals))]
 pub(super) async fn renew(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
-    if_match: IfMatch,
+    (if_match, uri): (IfMatch, Uri),
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let reason = action.reason.as_deref();
-    Ok(Json(
-        renew_domain(&app, &caller, if_match.target(&host), reason).await?,
-    ))
+    let (which, reason) = (query::<ClaimQuery>(&uri)?, action.reason.as_deref());
+    let target = Target {
+        claim: which.claim(),
+        ..if_match.target(&host)
+    };
+    Ok(Json(renew_domain(&app, &caller, target, reason).await?))
 }
 
 /// Makes the renewal due, on behalf of a caller of the API or of a page.
@@ -94,20 +103,23 @@ pub(super) async fn renew_domain(
 #[utoipa::path(post, path = "/admin/v1/domains/{host}/recheck", tag = "operator",
     operation_id = "recheckDomain", security(("token" = [])),
     params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
-        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read.")),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read."),
+        ClaimQuery),
     request_body(content = Action, description = "The reason, if any."),
     responses((status = 200, description = "The check is due.", body = Acted), ActionRefusals))]
 pub(super) async fn recheck(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     PathHost(host): PathHost,
-    if_match: IfMatch,
+    (if_match, uri): (IfMatch, Uri),
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Acted>, Refusal> {
-    let reason = action.reason.as_deref();
-    Ok(Json(
-        recheck_domain(&app, &caller, if_match.target(&host), reason).await?,
-    ))
+    let (which, reason) = (query::<ClaimQuery>(&uri)?, action.reason.as_deref());
+    let target = Target {
+        claim: which.claim(),
+        ..if_match.target(&host)
+    };
+    Ok(Json(recheck_domain(&app, &caller, target, reason).await?))
 }
 
 /// Makes the check due, on behalf of a caller of the API or of a page.

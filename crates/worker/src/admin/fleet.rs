@@ -7,7 +7,7 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 use clap::ValueEnum as _;
 use dps_admin_api::{Count, DomainDetail, Domains, Fleet};
-use dps_application::operator::fleet as store_fleet;
+use dps_application::operator::{Target, fleet as store_fleet};
 use dps_domain::Hostname;
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_domain::record::RecordVersion;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::App;
 use super::explain::unknown;
-use super::params::{PathHost, page_size, query};
+use super::params::{ClaimQuery, PathHost, page_size, query};
 use super::problem::{FindRefusals, ReadRefusals, Refusal};
 use crate::cli::filter::unknown_edge;
 use crate::cli::{edges, fleet as counts};
@@ -163,25 +163,32 @@ pub(super) async fn count(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<
 /// also holds its certificates on the edges, other claims to its hostname, and its newest history.
 #[utoipa::path(get, path = "/admin/v1/domains/{host}", tag = "viewer", operation_id = "showDomain",
     security(("token" = [])),
-    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com")),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ClaimQuery),
     responses((status = 200, description = "The domain.", body = DomainDetail), FindRefusals))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     PathHost(host): PathHost,
+    uri: Uri,
 ) -> Result<(Extension<RecordVersion>, Json<DomainDetail>), Refusal> {
-    let found = found(&app, &host).await?;
+    let which: ClaimQuery = query(&uri)?;
+    let target = Target {
+        claim: which.claim(),
+        ..Target::from(&host)
+    };
+    let found = found(&app, target).await?;
     let version = Extension(found.record.version());
     Ok((version, Json(document(&app, &found))))
 }
 
 /// All that is known of a domain.
 pub(super) async fn detail(app: &App, host: &Hostname) -> Result<DomainDetail, Refusal> {
-    Ok(document(app, &found(app, host).await?))
+    Ok(document(app, &found(app, host.into()).await?))
 }
 
-async fn found(app: &App, host: &Hostname) -> Result<Found, Refusal> {
-    let found = reader(app).find(host, EVENTS).await?;
-    found.ok_or_else(|| unknown(host))
+async fn found(app: &App, target: Target<'_>) -> Result<Found, Refusal> {
+    let found = reader(app).find(target, EVENTS).await?;
+    found.ok_or_else(|| unknown(target.hostname))
 }
 
 fn document(app: &App, found: &Found) -> DomainDetail {

@@ -4,11 +4,13 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
+use dps_application::operator::WhichClaim;
 use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
-use dps_domain::Hostname;
 use dps_domain::action::check_reason;
 use dps_domain::text::shown;
+use dps_domain::{DomainId, Hostname};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -74,6 +76,27 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     Query::<T>::try_from_uri(uri)
         .map(|Query(query)| query)
         .map_err(|error| Refusal::field("query", shown(&error.body_text(), SHOWN)))
+}
+
+/// Which of several claims of a hostname is meant.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ClaimQuery {
+    /// The domain's identifier, where several claim the hostname.
+    #[param(value_type = Option<Uuid>)]
+    id: Option<DomainId>,
+    /// The domain's tenant, where several claim the hostname.
+    tenant: Option<String>,
+}
+
+impl ClaimQuery {
+    pub(super) fn claim(&self) -> WhichClaim<'_> {
+        WhichClaim {
+            id: self.id,
+            tenant: self.tenant.as_deref(),
+        }
+    }
 }
 
 /// The body of a request, within its bound.

@@ -317,9 +317,13 @@ impl From<OperatorError> for Refusal {
     fn from(error: OperatorError) -> Self {
         let code = match error {
             OperatorError::Store(error) => return error.into(),
-            OperatorError::Unknown(_) | OperatorError::UnknownTenant(_) => AdminProblem::NotFound,
+            OperatorError::TooSoon { wait, .. } => return Self::too_many(error.to_string(), wait),
+            OperatorError::Unknown(_)
+            | OperatorError::NoSuchClaim(_)
+            | OperatorError::UnknownTenant(_) => AdminProblem::NotFound,
             OperatorError::Changed(_) => AdminProblem::RecordChanged,
             OperatorError::NotPaused(_)
+            | OperatorError::SeveralClaims { .. }
             | OperatorError::NotLive { .. }
             | OperatorError::NotWaiting { .. }
             | OperatorError::Contended(_) => AdminProblem::Conflict,

@@ -1,11 +1,12 @@
 //! Commands that act on a domain, and the author and reason of every action.
 
 use clap::Args;
-use dps_application::operator;
+use dps_application::operator::{self, Target, WhichClaim};
 use dps_application::ports::CertificateStore;
 use dps_domain::action::check_reason;
+use dps_domain::ownership::RequireProof;
 use dps_domain::record::operator::Requester;
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::{DomainId, Hostname, Timestamp};
 
 use super::output::{OutputError, outln};
 use crate::config::Replica;
@@ -21,6 +22,28 @@ pub struct Why {
 fn reason(text: &str) -> Result<String, String> {
     let checked = check_reason(text).map(str::to_owned);
     checked.map_err(|error| error.to_string())
+}
+
+/// Which of several claims of a hostname is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClaimArgs {
+    /// Identifier of the domain, where several claim the hostname
+    #[arg(long, value_name = "ID")]
+    pub id: Option<DomainId>,
+    /// Tenant of the domain, where several claim the hostname
+    #[arg(long)]
+    pub tenant: Option<String>,
+}
+
+impl ClaimArgs {
+    /// The claim of a hostname.
+    pub fn of<'a>(&'a self, hostname: &'a Hostname) -> Target<'a> {
+        let (id, tenant) = (self.id, self.tenant.as_deref());
+        Target {
+            claim: WhichClaim { id, tenant },
+            ..Target::from(hostname)
+        }
+    }
 }
 
 /// The person at the command line, with a reason.
@@ -59,8 +82,8 @@ pub fn print_if_cut_short(is_complete: bool) -> Result<(), OutputError> {
 /// An action on one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// Make the next step due.
-    Retry,
+    /// Make the next step due. Where this requires proofs, the DNS check decides between tenants.
+    Retry(RequireProof),
     /// Begin a renewal.
     Renew,
     /// Check a live domain.
@@ -73,17 +96,17 @@ pub async fn on_domain(
     deed: Deed,
     author: &Author,
     now: Timestamp,
-    host: &Hostname,
+    target: Target<'_>,
 ) -> anyhow::Result<()> {
     let by = author.requester();
     let record = match deed {
-        Deed::Retry => operator::retry(store, by, now, host).await?,
-        Deed::Renew => operator::renew(store, by, now, host).await?,
-        Deed::Recheck => operator::recheck(store, by, now, host).await?,
+        Deed::Retry(require) => operator::retry(store, by, now, target, require).await?,
+        Deed::Renew => operator::renew(store, by, now, target).await?,
+        Deed::Recheck => operator::recheck(store, by, now, target).await?,
     };
     let (hostname, phase) = (&record.hostname, record.phase.name());
     match deed {
-        Deed::Retry => outln!("{hostname}: the next step is due now ({phase}).")?,
+        Deed::Retry(_) => outln!("{hostname}: the next step is due now ({phase}).")?,
         Deed::Renew => outln!(
             "{hostname}: the renewal is due now; the current certificate is served until then."
         )?,

@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::Policy;
-use dps_application::operator::fleet;
+use dps_application::operator::{Target, fleet};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::DomainRecord;
 use dps_domain::fleet::{DomainFilter, Place};
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{Failure, Hostname, Timestamp};
+use dps_domain::{Failure, Timestamp};
 use serde_json::json;
 
 use super::filter::check_edge;
@@ -115,12 +115,13 @@ pub struct ShowOptions<'a> {
 pub async fn show(
     store: &dyn CertificateStore,
     policy: &Policy,
-    hostname: &Hostname,
+    target: Target<'_>,
     options: &ShowOptions<'_>,
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
     let reader = reader(store, policy, options.ca);
-    let found = reader.find(hostname, options.events).await?;
+    let hostname = target.hostname;
+    let found = reader.find(target, options.events).await?;
     let found = found.with_context(|| {
         format!(
             "the service does not know the domain {hostname}; domains are created in the Cabinet"

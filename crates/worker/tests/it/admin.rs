@@ -113,8 +113,14 @@ async fn acts_by_role(database: Database) {
         );
         let (status, _) = api.post(path, OPERATOR, body.clone()).await;
         assert_eq!(status, StatusCode::OK, "{path}");
-        let (status, _) = api.post(path, ADMIN, body.clone()).await;
-        assert_eq!(status, StatusCode::OK, "{path}");
+        // Of two requests for a check, the run of the first serves both.
+        let (status, problem) = api.post(path, ADMIN, body.clone()).await;
+        let expected = if path.ends_with("/retry") {
+            StatusCode::TOO_MANY_REQUESTS
+        } else {
+            StatusCode::OK
+        };
+        assert_eq!(status, expected, "{path}: {problem}");
     }
     let approve = json!({ "name": "http://127.0.0.1:1" });
     let path = "/admin/v1/edges/approve";
@@ -212,7 +218,7 @@ async fn records_every_action(world: &World, api: &Api) {
         .collect();
     assert_eq!(
         kinds,
-        ["limit.lift", "limit.lift", "domain.retry", "domain.retry"],
+        ["limit.lift", "limit.lift", "domain.retry"],
         "{rest:#}"
     );
     assert!(rest["next"].is_null());

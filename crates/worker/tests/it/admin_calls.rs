@@ -10,6 +10,8 @@ use crate::world::{Database, Options, TIMEOUT, World, npgsql_database};
 
 const HOST: &str = "www.nowhere.test";
 const RETRY: &str = "/admin/v1/domains/www.nowhere.test/retry";
+/// An action that may be repeated at once.
+const PAUSE: &str = "/admin/v1/domains/www.nowhere.test/pause";
 const SHOW: &str = "/admin/v1/domains/www.nowhere.test";
 
 /// An answer with its headers.
@@ -76,11 +78,11 @@ async fn a_key_is_carried_out_once(database: Database) {
     let (mut world, api) = waiting(options).await;
     let reason = json!({ "reason": "first" });
     let key = "8e03978e-40d5-43dd-bc93-6894a57f9324";
-    let first = keyed(&api, RETRY, key, reason.clone()).await;
+    let first = keyed(&api, PAUSE, key, reason.clone()).await;
     assert_eq!(first.status, 200, "{}", first.body);
     assert_eq!(actions(&api).await, 1);
     let quoted = format!("\"{key}\"");
-    let again = keyed(&api, RETRY, &quoted, reason.clone()).await;
+    let again = keyed(&api, PAUSE, &quoted, reason.clone()).await;
     assert_eq!((again.status, &again.body), (200, &first.body));
     assert_eq!(again.header("content-type"), "application/json");
     assert_eq!(actions(&api).await, 1);
@@ -88,7 +90,7 @@ async fn a_key_is_carried_out_once(database: Database) {
     // Another body, path or caller makes another call.
     let other = json!({ "reason": "second" });
     for (path, body) in [
-        (RETRY, other),
+        (PAUSE, other),
         ("/admin/v1/domains/www.nowhere.test/renew", reason.clone()),
     ] {
         let refused = keyed(&api, path, key, body).await;
@@ -100,7 +102,7 @@ async fn a_key_is_carried_out_once(database: Database) {
     }
     let of_another = api
         .client
-        .post(format!("http://{}{RETRY}", api.at))
+        .post(format!("http://{}{PAUSE}", api.at))
         .bearer_auth(OPERATOR)
         .header("Idempotency-Key", key);
     let of_another = of_another.body(reason.to_string()).send().await.unwrap();
@@ -114,7 +116,7 @@ async fn a_key_is_carried_out_once(database: Database) {
     world.restart_service().await;
     for (path, key, body, first) in [
         (renew, "refused", json!({}), &refused),
-        (RETRY, key, reason, &first),
+        (PAUSE, key, reason, &first),
     ] {
         let again = keyed(&api, path, key, body).await;
         assert_eq!((again.status, &again.body), (first.status, &first.body));
@@ -123,11 +125,11 @@ async fn a_key_is_carried_out_once(database: Database) {
     assert_eq!(actions(&api).await, 2);
 
     // Of many at once, one is carried out, and the others wait or get its answer.
-    let at_once = (0..5).map(|_| keyed(&api, RETRY, "at once", json!({})));
+    let at_once = (0..5).map(|_| keyed(&api, PAUSE, "at once", json!({})));
     for answer in futures_util::future::join_all(at_once).await {
         assert!(matches!(answer.status, 400), "{}", answer.body);
     }
-    let at_once = (0..5).map(|_| keyed(&api, RETRY, "at-once", json!({})));
+    let at_once = (0..5).map(|_| keyed(&api, PAUSE, "at-once", json!({})));
     let answers = futures_util::future::join_all(at_once).await;
     assert!(answers.iter().any(|answer| answer.status == 200));
     for answer in &answers {
@@ -200,7 +202,7 @@ async fn a_document_is_sent_once_and_an_action_is_refused_after_another() {
             );
         }
     }
-    let any = call(&api, (Method::POST, RETRY), ("If-Match", "*"), &json!({})).await;
+    let any = call(&api, (Method::POST, PAUSE), ("If-Match", "*"), &json!({})).await;
     assert_eq!(any.status, 200, "{}", any.body);
     let wrong = call(&api, (Method::POST, RETRY), ("If-Match", "1"), &json!({})).await;
     assert_eq!(

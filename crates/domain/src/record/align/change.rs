@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::{ATTEMPTS_KEPT, AlignContext, Occasion, begun, restart, version_after};
+use super::{AlignContext, Occasion, begun, restart, version_after};
 use crate::phase::Next;
 use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has};
 use crate::record::report::current_report;
+use crate::record::retry::ATTEMPTS_KEPT;
 use crate::record::{DomainEvent, DomainRecord, RecordWrite};
 use crate::sentence::{Instruction, sentence};
 use crate::{Event, EventKind, Failure, IllegalTransition, Issuance, Phase, Status};

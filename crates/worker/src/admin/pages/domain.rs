@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use dps_application::operator::{Target, WhichClaim};
 use dps_dashboard::{DiagnosisView, DomainView, Notice, Section};
-use dps_domain::Hostname;
+use dps_domain::{DomainId, Hostname};
 use serde::Deserialize;
 
 use super::frame::{Form, Frame};
@@ -32,9 +33,20 @@ pub(super) struct Asked {
 pub(super) struct Action {
     #[serde(default)]
     reason: String,
+    /// The domain that the page shows, since others may claim its hostname.
+    #[serde(default)]
+    id: Option<DomainId>,
 }
 
 impl Action {
+    fn target<'a>(&self, hostname: &'a Hostname) -> Target<'a> {
+        let (id, tenant) = (self.id, None);
+        Target {
+            claim: WhichClaim { id, tenant },
+            ..Target::from(hostname)
+        }
+    }
+
     fn reason(&self) -> Option<&str> {
         let reason = self.reason.trim();
         (!reason.is_empty()).then_some(reason)
@@ -70,7 +82,7 @@ pub(super) async fn retry(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    retry_domain(&app, &caller, (&host).into(), action.reason()).await?;
+    retry_domain(&app, &caller, action.target(&host), action.reason()).await?;
     Ok(back_to(&host, "retry"))
 }
 
@@ -81,7 +93,7 @@ pub(super) async fn renew(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    renew_domain(&app, &caller, (&host).into(), action.reason()).await?;
+    renew_domain(&app, &caller, action.target(&host), action.reason()).await?;
     Ok(back_to(&host, "renew"))
 }
 
@@ -92,7 +104,7 @@ pub(super) async fn recheck(
     PathHost(host): PathHost,
     Form(action): Form<Action>,
 ) -> Result<Response, Refusal> {
-    recheck_domain(&app, &caller, (&host).into(), action.reason()).await?;
+    recheck_domain(&app, &caller, action.target(&host), action.reason()).await?;
     Ok(back_to(&host, "recheck"))
 }
 
