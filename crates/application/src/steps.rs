@@ -82,7 +82,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::Validate(order) => Box::pin(validate::validate(context, order)).await,
         Action::Finalize(order) => Box::pin(finalize::finalize(context, order)).await,
         Action::Deploy(certificate) => Box::pin(deploy::deploy(context, certificate)).await,
-        Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
+        Action::BeginRenewal => begin_renewal::begin_renewal(context).await,
         Action::Expire(serving) => Box::pin(expire::expire(context, serving)).await,
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
         Action::Revoke => Box::pin(revoke::revoke(context)).await,

@@ -16,7 +16,7 @@ use crate::{Failure, Hostname, Timestamp};
 
 pub use authoritative::{AuthoritativeView, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer};
 pub use expectation::{DnsExpectation, instruction_addresses};
-pub use judge::stray_addresses;
+pub use judge::{other_targets, stray_addresses};
 pub use observation::{DnsAnswer, DnsObservation, Lookup, MAX_ADDRESSES, ResolverView};
 pub use provider::DnsProvider;
 pub(crate) use provider::entries;

@@ -6,15 +6,17 @@
 //! earlier claim, since only the present owner of the name can publish a new value.
 
 mod judge;
+mod target;
 mod txt;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Hostname, NameSuffix, Timestamp};
+use crate::{Hostname, NameSuffix, Phase, Timestamp};
 
 pub use judge::{Claim, Judgement, is_open, judge, target_proves};
+pub use target::TargetHolder;
 pub use txt::{
     ProofValue, TxtAnswer, TxtObservation, is_answered, is_foreign, is_published, txt_name,
 };
@@ -53,6 +55,19 @@ impl Default for OwnershipPolicy {
 }
 
 impl OwnershipPolicy {
+    /// The suffixes below which a chain must go through the domain's own target.
+    ///
+    /// A domain that is served may point at a target from before targets were unique, but not at
+    /// one of another tenant.
+    pub fn unique_targets_of(&self, phase: &Phase, leads_to_another: bool) -> &[NameSuffix] {
+        let is_here = phase.was_served() && !phase.is_moved_away();
+        if is_here && !leads_to_another {
+            &[]
+        } else {
+            &self.unique_targets
+        }
+    }
+
     /// Whether a target belongs to one domain alone, so that a CNAME through it names its tenant.
     pub fn is_unique(&self, target: &Hostname) -> bool {
         is_below_any(&self.unique_targets, target.as_str())

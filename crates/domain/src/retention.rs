@@ -25,6 +25,10 @@ const ACTIONS: Duration = DAY.saturating_mul(400);
 /// Time for which events of webhooks are kept, so that they can be delivered again.
 const WEBHOOKS: Duration = DAY.saturating_mul(14);
 
+/// Time for which the tenant of a target is known after a domain was last seen to have it. A record
+/// that was left behind in a zone names no other tenant until then.
+const TARGETS: Duration = DAY.saturating_mul(400);
+
 /// Lines of history that a renewal without a fault adds, and the recheck before it.
 const LINES_PER_RENEWAL: u64 = 7;
 
@@ -64,12 +68,14 @@ pub enum Prunable {
     IdempotencyKey,
     /// Events for the receivers of webhooks, delivered or given up, by age.
     WebhookDelivery,
+    /// Tenants of targets, by the time at which a domain was last seen to have one.
+    Target,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -84,6 +90,7 @@ impl Prunable {
         Self::Action,
         Self::IdempotencyKey,
         Self::WebhookDelivery,
+        Self::Target,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -101,6 +108,7 @@ impl Prunable {
             Self::Order => "order",
             Self::FleetCount => "fleet_count",
             Self::Action => "action",
+            Self::Target => "target",
             Self::IdempotencyKey => "idempotency_key",
             Self::WebhookDelivery => "webhook_delivery",
         }
@@ -152,6 +160,7 @@ impl Retention {
             Prunable::Slot => now - SLOT,
             Prunable::FleetCount => now - FLEET_COUNTS,
             Prunable::Action => now - ACTIONS,
+            Prunable::Target => now - TARGETS,
             Prunable::IdempotencyKey => now - idempotency::KEPT,
             Prunable::WebhookDelivery => now - WEBHOOKS,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,

@@ -2,21 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dps_domain::dns::{self, DnsAnswer, DnsExpectation, DnsObservation, DnsVerdict, ResolverView};
+use dps_domain::dns::{
+    self, DnsAnswer, DnsExpectation, DnsObservation, DnsVerdict, ResolverView, other_targets,
+};
 use dps_domain::ownership::{
-    Basis, Claim, Judgement, OwnershipPolicy, ProofValue, TxtAnswer, TxtObservation, is_foreign,
-    is_open, is_published, judge, target_proves,
+    Basis, Claim, Judgement, OwnershipPolicy, ProofValue, RequireProof, TargetHolder, TxtAnswer,
+    TxtObservation, is_foreign, is_open, is_published, judge, target_proves,
 };
 use dps_domain::policy::Policy;
 use dps_domain::record::DomainRecord;
 use dps_domain::record::claim::superseded;
+use dps_domain::record::operator;
+use dps_domain::record::retry::is_kept_by;
 use dps_domain::{
-    CertificateId, DnsState, DomainId, Failure, Hostname, Issuance, NameSuffix, Ownership, Phase,
-    Timestamp, phase,
+    CertificateId, DnsState, DomainId, Event, Failure, Hostname, Issuance, NameSuffix, Ownership,
+    Phase, Timestamp, phase,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -31,6 +35,8 @@ const RESOLVER: SocketAddr =
 enum Dns {
     /// Addresses of the edges, without a word about a tenant.
     Bare,
+    /// Addresses of others.
+    Elsewhere,
     /// A CNAME to this target.
     Target(Hostname),
     /// Addresses of the edges, and this value.
@@ -42,6 +48,8 @@ enum Dns {
 enum Step {
     /// A tenant adds the hostname.
     Add(usize),
+    /// A tenant adds it through a Cabinet that lets it choose the target that the DNS names.
+    AddWithNamedTarget(usize),
     /// A tenant removes it.
     Remove(usize),
     /// A tenant retries a claim that failed.
@@ -54,6 +62,8 @@ enum Step {
     NameTxt,
     /// The owner publishes addresses alone.
     NameNobody,
+    /// The owner moves the hostname away.
+    Leave,
     /// Days pass.
     Wait(u64),
 }
@@ -63,13 +73,16 @@ struct World {
     now: Timestamp,
     dns: Dns,
     claims: Vec<DomainRecord>,
+    /// The tenant that had each target first, long after its claims are forgotten.
+    targets: BTreeMap<String, String>,
     made: u128,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(require: RequireProof) -> Self {
         let policy = Policy {
             ownership: OwnershipPolicy {
+                require,
                 unique_targets: vec![NameSuffix::parse("t.platform.net").unwrap()],
                 ..OwnershipPolicy::default()
             },
@@ -80,6 +93,7 @@ impl World {
             now: START,
             dns: Dns::Bare,
             claims: vec![],
+            targets: BTreeMap::new(),
             made: 0,
         }
     }
@@ -92,15 +106,37 @@ impl World {
         self.claims.iter().position(is_wanted)
     }
 
-    fn add(&mut self, tenant: usize) {
-        if self.claim_of(tenant).is_some() {
+    /// Whether another record keeps the hostname from a tenant, as intake and operators are told.
+    fn is_kept_from(&self, tenant: &str, own: Option<DomainId>) -> bool {
+        let others = self.claims.iter().filter(|claim| Some(claim.id) != own);
+        let holder = others.max_by_key(|claim| claim.name_hold());
+        holder.is_some_and(|holder| is_kept_by(holder, tenant, self.policy.ownership.require))
+    }
+
+    fn holder_of(&self, target: &str) -> TargetHolder {
+        let tenant = self.targets.get(target).cloned();
+        tenant.map_or(TargetHolder::Nobody, TargetHolder::Tenant)
+    }
+
+    fn add(&mut self, tenant: usize, is_named: bool) {
+        let name = format!("tenant-{tenant}");
+        if self.claim_of(tenant).is_some() || self.is_kept_from(&name, None) {
             return;
         }
         self.made += 1;
-        let target = format!("c{}.t.platform.net", self.made);
+        let target = match &self.dns {
+            Dns::Target(target) if is_named => target.to_string(),
+            _ => format!("c{}.t.platform.net", self.made),
+        };
+        let noted = self.targets.entry(target.clone());
+        noted.or_insert_with(|| name.clone());
+        let is_refused = self.holder_of(&target).is_another(&name);
+        if is_refused && self.policy.ownership.require != RequireProof::Never {
+            return;
+        }
         self.claims.push(DomainRecord::new(
             DomainId::from_uuid(Uuid::from_u128(self.made)),
-            format!("tenant-{tenant}"),
+            name,
             Hostname::parse("shop.example.com").unwrap(),
             Hostname::parse(&target).unwrap(),
             1,
@@ -116,11 +152,14 @@ impl World {
     }
 
     fn retry(&mut self, tenant: usize) {
-        if let Some(index) = self.claim_of(tenant)
-            && self.claims[index].phase == Phase::Failed
-        {
-            self.claims[index].phase = Phase::START;
-            self.claims[index].updated_at = self.now;
+        let Some(index) = self.claim_of(tenant) else {
+            return;
+        };
+        let claim = &self.claims[index];
+        let is_kept = self.is_kept_from(&claim.tenant_id, Some(claim.id));
+        if claim.phase == Phase::Failed && !is_kept {
+            let write = operator::retry(claim, self.now, "test", None).unwrap();
+            self.claims[index] = write.into_record();
         }
     }
 
@@ -148,40 +187,52 @@ impl World {
     fn check(&mut self, index: usize) {
         let policy = self.policy.ownership.clone();
         let record = self.claims[index].clone();
-        if !is_open(&record, &policy, self.now) {
+        if !matches!(record.phase, Phase::Onboarding(_)) && !record.phase.was_served() {
             return;
         }
         let others = self.claims.iter().filter(|other| other.id != record.id);
         let (own, strangers): (Vec<DomainRecord>, Vec<DomainRecord>) = others
             .cloned()
             .partition(|other| other.tenant_id == record.tenant_id);
-        let address = DnsAnswer::Addresses(BTreeSet::from(["198.51.100.1".parse().unwrap()]));
-        let chain = match &self.dns {
-            Dns::Target(target) => vec![target.to_string()],
-            Dns::Bare | Dns::Txt(_) => vec![],
+        let at = |address: &str| DnsAnswer::Addresses(BTreeSet::from([address.parse().unwrap()]));
+        let ours = at("198.51.100.1");
+        let (chain, answer) = match &self.dns {
+            Dns::Target(target) => (vec![target.to_string()], ours.clone()),
+            Dns::Bare | Dns::Txt(_) => (vec![], ours.clone()),
+            Dns::Elsewhere => (vec![], at("203.0.113.9")),
         };
         let views = [ResolverView {
-            name: DnsObservation::new(RESOLVER, chain, address.clone()),
-            control: DnsObservation::new(RESOLVER, vec![], address),
+            name: DnsObservation::new(RESOLVER, chain, answer),
+            control: DnsObservation::new(RESOLVER, vec![], ours),
         }];
+        let others = other_targets(&record.cname_target, &policy.unique_targets, &views);
+        let mut holders = others.iter().map(|target| self.holder_of(target));
+        let leads_to_another = holders.any(|holder| holder.is_another(&record.tenant_id));
         let expected = DnsExpectation {
             hostname: &record.hostname,
             cname_target: &record.cname_target,
             edge_addresses: &[],
             proxies: &self.policy.proxies,
-            unique_targets: &policy.unique_targets,
+            unique_targets: policy.unique_targets_of(&record.phase, leads_to_another),
         };
         if !matches!(
             dns::verdict(&expected, &views, self.now),
             DnsVerdict::PointsAtUs { .. }
         ) {
+            self.fail(index);
             return;
         }
+        if !is_open(&record, &policy, self.now) {
+            self.serve(index, None);
+            return;
+        }
+        let target_holder = self.holder_of(record.cname_target.as_str());
         let claim = Claim {
             record: &record,
             own: &own,
             strangers: &strangers,
             has_more_strangers: false,
+            target_holder: &target_holder,
             policy: &policy,
             quarantine: self.policy.quarantine,
             is_proxied: false,
@@ -191,7 +242,7 @@ impl World {
             resolver: RESOLVER,
             answer: TxtAnswer::Values(match &self.dns {
                 Dns::Txt(value) => vec![value.as_str().to_owned()],
-                Dns::Bare | Dns::Target(_) => vec![],
+                Dns::Bare | Dns::Elsewhere | Dns::Target(_) => vec![],
             }),
             ttl: None,
         }];
@@ -211,6 +262,7 @@ impl World {
                         since: self.now,
                     };
                 }
+                self.lapse(index);
             }
             Judgement::Accepted { proof } => {
                 if proof.is_some() {
@@ -226,9 +278,47 @@ impl World {
         }
     }
 
+    /// The name does not point at us: a domain that was served has moved away.
+    fn fail(&mut self, index: usize) {
+        let claim = &mut self.claims[index];
+        if claim.phase.was_served() {
+            let moved = Event::DnsMovedAway { at: self.now };
+            claim.phase = claim.phase.clone().apply(moved).unwrap();
+        }
+        self.lapse(index);
+    }
+
+    /// Ends a claim that has waited for too long.
+    fn lapse(&mut self, index: usize) {
+        let (policy, now) = (&self.policy, self.now);
+        let claim = &mut self.claims[index];
+        let (is_over, ownership, failure) = match claim.phase {
+            Phase::Onboarding(_) => (
+                now.since(claim.pending_since) >= policy.give_up_after,
+                claim.ownership.clone().without_proof(),
+                Failure::DnsNxdomain {},
+            ),
+            Phase::Expired { not_after, .. } => (
+                now.since(not_after) >= policy.release_after.unwrap(),
+                Ownership::Open,
+                Failure::DnsMoved {
+                    cause: Box::new(Failure::DnsNxdomain {}),
+                },
+            ),
+            _ => return,
+        };
+        if is_over {
+            claim.ownership = ownership;
+            claim.last_failure = Some(failure);
+            claim.phase = claim.phase.clone().apply(Event::GaveUp).unwrap();
+            claim.updated_at = now;
+        }
+    }
+
     fn serve(&mut self, index: usize, proof: Option<Basis>) {
         let now = self.now;
         let claim = &mut self.claims[index];
+        let stayed = claim.phase.is_live() && !claim.phase.is_moved_away();
         claim.phase = Phase::Live {
             serving: CertificateId::from_uuid(Uuid::from_u128(1)),
             not_after: now + 90 * DAY,
@@ -240,37 +330,60 @@ impl World {
             |basis| claim.ownership.clone().proven(basis, now),
         );
         claim.ownership = ownership.served(now);
-        claim.updated_at = now;
+        if !stayed {
+            claim.updated_at = now;
+        }
     }
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Add(tenant) => self.add(tenant),
+            Step::Add(tenant) => self.add(tenant, false),
+            Step::AddWithNamedTarget(tenant) => self.add(tenant, true),
             Step::Remove(tenant) => self.remove(tenant),
             Step::Retry(tenant) => self.retry(tenant),
             Step::Check => (0..self.claims.len()).for_each(|index| self.check(index)),
             Step::NameTarget => self.name_first(false),
             Step::NameTxt => self.name_first(true),
             Step::NameNobody => self.dns = Dns::Bare,
+            Step::Leave => self.dns = Dns::Elsewhere,
             Step::Wait(days) => {
                 self.now = self.now + DAY * u32::try_from(days).unwrap();
                 let (now, quarantine) = (self.now, self.policy.quarantine);
                 self.claims.retain(|claim| {
                     claim.phase != Phase::Gone || now.since(claim.updated_at) < quarantine
                 });
+                let live = self.claims.iter_mut().filter(|claim| claim.phase.is_live());
+                for claim in live {
+                    if claim.phase.certificate_not_after().unwrap() <= now {
+                        claim.phase = claim.phase.clone().apply(Event::CertificateEnded).unwrap();
+                    }
+                }
             }
         }
     }
 
-    fn live_since(&self, tenant: usize) -> Option<Timestamp> {
+    /// Since when the hostname is served for a tenant to which it points.
+    fn here_since(&self, tenant: usize) -> Option<Timestamp> {
         let claim = &self.claims[self.claim_of(tenant)?];
-        claim.phase.is_live().then_some(claim.updated_at)
+        let is_here = claim.phase.is_live() && !claim.phase.is_moved_away();
+        is_here.then_some(claim.updated_at)
+    }
+
+    /// Whether a domain of the tenant was served until lately, so that addresses are enough for its
+    /// return.
+    fn returns_by_address(&self, tenant: usize) -> bool {
+        let claim = self.claim_of(tenant).map(|index| &self.claims[index]);
+        claim.is_some_and(|claim| {
+            let since = claim.phase.moved_away_since().unwrap_or(self.now);
+            claim.phase.was_served() && self.now.since(since) < self.policy.ownership.reprove_after
+        })
     }
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0_usize..3).prop_map(Step::Add),
+        (0_usize..3).prop_map(Step::AddWithNamedTarget),
         (0_usize..3).prop_map(Step::Remove),
         (0_usize..3).prop_map(Step::Retry),
         Just(Step::Check),
@@ -278,6 +391,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::NameTarget),
         Just(Step::NameTxt),
         Just(Step::NameNobody),
+        Just(Step::Leave),
         (1_u64..45).prop_map(Step::Wait),
     ]
 }
@@ -287,20 +401,29 @@ proptest! {
 
     #[test]
     fn dns_that_names_one_tenant_lets_no_other_through(
+        require in prop::sample::select(vec![
+            RequireProof::WhenContested, RequireProof::Always, RequireProof::Never,
+        ]),
         steps in prop::collection::vec(any_step(), 1..40)
     ) {
-        let mut world = World::new();
+        let mut world = World::new(require);
         for step in steps {
-            let before = [1, 2].map(|tenant| world.live_since(tenant));
+            let before = [1, 2].map(|tenant| {
+                (world.here_since(tenant), world.returns_by_address(tenant))
+            });
             world.step(step);
-            if world.dns != Dns::Bare {
-                let after = [1, 2].map(|tenant| world.live_since(tenant));
-                for (before, after) in before.into_iter().zip(after) {
-                    prop_assert!(
-                        after.is_none() || before == after,
-                        "{step:?} let another tenant through: {:?} {:?}", world.dns, world.claims
-                    );
-                }
+            let after = [1, 2].map(|tenant| world.here_since(tenant));
+            for ((before, returns), after) in before.into_iter().zip(after) {
+                let names_the_first = match world.dns {
+                    Dns::Target(_) => true,
+                    Dns::Txt(_) => !returns,
+                    Dns::Bare | Dns::Elsewhere => false,
+                };
+                prop_assert!(
+                    !names_the_first || require == RequireProof::Never
+                        || after.is_none() || before == after,
+                    "{step:?} let another tenant through: {:?} {:?}", world.dns, world.claims
+                );
             }
             let live = world.claims.iter().filter(|claim| claim.phase.is_live()).count();
             prop_assert!(live <= 1, "two tenants are served: {:?}", world.claims);
@@ -309,9 +432,10 @@ proptest! {
 
     #[test]
     fn the_owner_gets_the_name_within_two_checks_whoever_was_there_first(
+        require in prop::sample::select(vec![RequireProof::WhenContested, RequireProof::Always]),
         steps in prop::collection::vec(any_step(), 0..30)
     ) {
-        let mut world = World::new();
+        let mut world = World::new(require);
         for step in steps {
             world.step(step);
         }
@@ -319,12 +443,12 @@ proptest! {
             // A claim that was served or failed begins anew, as after a retry.
             world.claims.remove(index);
         }
-        world.add(0);
+        world.add(0, false);
         world.step(Step::NameNobody);
         world.step(Step::Check);
         world.step(Step::NameTxt);
         world.step(Step::Check);
-        prop_assert!(world.live_since(0).is_some(), "{:?}", world.claims);
+        prop_assert!(world.here_since(0).is_some(), "{:?}", world.claims);
         for other in &world.claims {
             prop_assert!(other.tenant_id == "tenant-0" || !other.phase.is_live(), "{other:?}");
         }
@@ -333,17 +457,17 @@ proptest! {
 
 #[test]
 fn a_superseded_claim_says_why_and_asks_for_a_new_proof_when_it_is_retried() {
-    let mut world = World::new();
-    world.add(1);
+    let mut world = World::new(RequireProof::WhenContested);
+    world.add(1, false);
     world.step(Step::Check);
-    assert!(world.live_since(1).is_some(), "nobody contests it");
-    world.add(0);
+    assert!(world.here_since(1).is_some(), "nobody contests it");
+    world.add(0, false);
     world.step(Step::Check);
-    assert!(world.live_since(0).is_none(), "the name is taken");
+    assert!(world.here_since(0).is_none(), "the name is taken");
     world.step(Step::NameTxt);
     assert!(matches!(world.dns, Dns::Txt(_)));
     world.step(Step::Check);
-    assert!(world.live_since(0).is_some());
+    assert!(world.here_since(0).is_some());
     let loser = world
         .claims
         .iter()

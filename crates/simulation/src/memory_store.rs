@@ -25,6 +25,7 @@ mod renewal_info;
 mod row;
 mod sync;
 mod system;
+mod targets;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,8 @@ struct State {
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     actions: BTreeMap<ActionId, OperatorAction>,
     pauses: BTreeMap<pauses::Key, Pause>,
+    /// The tenant of each target, and when a domain was last seen to have it.
+    targets: BTreeMap<String, (String, Timestamp)>,
     /// By holder and key.
     idempotency: BTreeMap<(String, String), KeptKey>,
     tokens_drawn: u128,

@@ -44,6 +44,7 @@ mod sql;
 mod statement_tests;
 mod sync;
 mod system;
+mod targets;
 mod term;
 mod wakes;
 mod webhooks;

@@ -36,6 +36,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     38 "0038" "webhook_deliveries",
     39 "0039" "idempotency_keys",
     40 "0040" "replicas",
+    41 "0041" "target_tenants",
 );
 
 #[cfg(test)]
@@ -97,6 +98,48 @@ mod tests {
         let postgres = PgPool::connect(&url).await.unwrap();
         assert_eq!(
             migrated!(postgres, Pools::Postgres(postgres.clone())),
+            expected
+        );
+    }
+
+    /// Domains of two tenants: one has a target of its own, and both share another.
+    const TARGETS: &str = "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, \
+        next_attempt_at, pending_since, failed_validations, order_not_before, cabinet_version, revision, created_at, updated_at) VALUES \
+        ('1', 'one', 'a.example', 'own.platform.example', '', 'chronic', 0, 0, 0, 0, 0, 0, 0, 0, 5), \
+        ('2', 'one', 'b.example', 'edge.platform.example', '', 'chronic', 0, 0, 0, 0, 0, 0, 0, 0, 6), \
+        ('3', 'two', 'c.example', 'edge.platform.example', '', 'chronic', 0, 0, 0, 0, 0, 0, 0, 0, 7), \
+        ('4', 'two', 'd.example', 'refused.invalid', '', 'chronic', 0, 0, 0, 0, 0, 0, 0, 0, 8)";
+    const HOLDERS: &str = "SELECT target || ' ' || COALESCE(tenant_id, '(several)') || ' ' || CAST(noted_at AS TEXT) \
+        FROM target_tenants ORDER BY target";
+
+    macro_rules! holders_after_migration {
+        ($pool:expr, $pools:expr) => {{
+            let database = Database::new($pools);
+            database.migrate(&earlier(41)).await.unwrap();
+            $pool.execute(TARGETS).await.unwrap();
+            database.migrate(&SCHEMA).await.unwrap();
+            let rows = $pool.fetch_all(HOLDERS).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<String>>()
+        }};
+    }
+
+    #[tokio::test]
+    async fn the_targets_of_an_earlier_version_have_their_tenant_unless_they_are_shared() {
+        let expected = [
+            "edge.platform.example (several) 7",
+            "own.platform.example one 5",
+        ];
+        let sqlite = SqlitePoolOptions::new().max_connections(1);
+        let sqlite = sqlite.connect("sqlite::memory:").await.unwrap();
+        let pools = Pools::Sqlite {
+            writer: sqlite.clone(),
+            readers: sqlite.clone(),
+        };
+        assert_eq!(holders_after_migration!(sqlite, pools), expected);
+        let url = dps_lab::postgres::fresh_database().await.unwrap();
+        let postgres = PgPool::connect(&url).await.unwrap();
+        assert_eq!(
+            holders_after_migration!(postgres, Pools::Postgres(postgres.clone())),
             expected
         );
     }

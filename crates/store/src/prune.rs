@@ -128,6 +128,12 @@ statements! {
         "FOR UPDATE",
         ")"
     );
+    TARGETS = skipping_locked!(
+        "DELETE FROM target_tenants WHERE target IN (\
+         SELECT target FROM target_tenants WHERE noted_at <= $1 ORDER BY noted_at LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
     ACTIONS = skipping_locked!(
         "DELETE FROM operator_actions WHERE id IN (\
          SELECT id FROM operator_actions WHERE id < $1 ORDER BY id LIMIT $2",
@@ -159,6 +165,7 @@ impl PruneStore for Store {
             Prunable::Certificate => (CERTIFICATES, args![until, batch.limit]),
             Prunable::Order => (ORDERS, args![until, batch.limit]),
             Prunable::IdempotencyKey => (IDEMPOTENCY_KEYS, args![until, batch.limit]),
+            Prunable::Target => (TARGETS, args![until, batch.limit]),
             Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
             Prunable::WebhookDelivery => (WEBHOOKS, args![until, batch.limit]),
             Prunable::Action => {

@@ -63,6 +63,7 @@ tables! {
     BUCKETS "rate_limit_buckets",
     SLOTS "rate_limit_slots",
     POLLS "renewal_questions",
+    TARGETS "target_tenants",
     WEBHOOKS "webhook_deliveries",
 }
 

@@ -14,7 +14,7 @@ use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
     installation, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync,
-    system, wakes, webhooks,
+    system, targets, wakes, webhooks,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -47,6 +47,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("size", size::ALL),
         ("sync", sync::ALL),
         ("system", system::ALL),
+        ("targets", targets::ALL),
         ("wakes", wakes::ALL),
         ("webhooks", webhooks::ALL),
     ];

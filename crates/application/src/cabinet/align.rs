@@ -8,7 +8,7 @@ use dps_domain::record::align::{
 };
 use dps_domain::record::names::Names;
 use dps_domain::record::retry::{is_kept_by, is_request};
-use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
+use dps_domain::{DomainId, EventKind, Failure, Hostname, Phase, Status, Timestamp};
 
 use super::brake;
 use super::resync::task::TASK;
@@ -100,6 +100,10 @@ async fn decide(
         return Ok(Written::Nothing);
     }
     let mut names = Names::of(domain, &service.policy.names);
+    let target = record.as_ref().map(|record| &record.cname_target);
+    if let Some(refusal) = note_target(service, target, domain, &names).await? {
+        names = names.without_target(refusal);
+    }
     let may_be_refused = record.as_ref().is_none_or(|record| {
         matches!(record.phase, Phase::Failed | Phase::Gone) || record.hostname != names.hostname
     });
@@ -174,6 +178,34 @@ async fn decide(
         leave_old_name(service, &context, &record).await?;
     }
     save(service, write, false).await
+}
+
+/// Notes the tenant of a target that is new to a domain. Returns the refusal of one that another
+/// tenant's domain has or had: that tenant's name may point there.
+pub(super) async fn note_target(
+    service: &Service,
+    before: Option<&Hostname>,
+    domain: &CabinetDomain,
+    names: &Names,
+) -> Result<Option<Failure>, StoreError> {
+    let policy = &service.policy.ownership;
+    let Some(target) = names.target.as_ref().filter(|target| {
+        Some(*target) != before
+            && names.refusal.is_none()
+            && policy.require != RequireProof::Never
+            && policy.is_unique(target)
+    }) else {
+        return Ok(None);
+    };
+    let tenant = domain.tenant_id.as_str();
+    let noted = service.store.target_note(target, tenant, service.now());
+    let holder = noted.await?;
+    Ok(holder
+        .is_another(tenant)
+        .then(|| Failure::TargetNotAllowed {
+            target: target.to_string(),
+            reason: "it belongs to a domain of another tenant".to_owned(),
+        }))
 }
 
 /// Whether the Cabinet's news may be a customer's request for a retry.

@@ -7,7 +7,7 @@ use dps_domain::record::names::Names;
 use dps_domain::{DomainId, Status};
 use futures_util::future::join_all;
 
-use super::align::{align_domain, insert};
+use super::align::{align_domain, insert, note_target};
 use super::brake;
 use super::pace::{CursorTrail, LIST_PAUSE};
 use crate::ports::CabinetEvent;
@@ -156,6 +156,10 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Reco
             .ok()?
             .is_some()
     {
+        return None;
+    }
+    // A refusal is written by the long way.
+    if !matches!(note_target(service, None, domain, &names).await, Ok(None)) {
         return None;
     }
     let context = AlignContext {

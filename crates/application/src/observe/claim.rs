@@ -2,8 +2,8 @@
 
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::ownership::{
-    Basis, Claim, TxtAnswer, TxtObservation, is_answered, is_foreign, is_published, target_proves,
-    txt_name,
+    Basis, Claim, TargetHolder, TxtAnswer, TxtObservation, is_answered, is_foreign, is_published,
+    target_proves, txt_name,
 };
 use dps_domain::{Failure, Phase};
 
@@ -46,6 +46,7 @@ pub(crate) struct Records {
     own: Vec<DomainRecord>,
     strangers: Vec<DomainRecord>,
     has_more_strangers: bool,
+    target_holder: TargetHolder,
 }
 
 impl Records {
@@ -59,7 +60,14 @@ impl Records {
         let strangers = store
             .domains_by_hostname(hostname, others, MAX_CLAIMS)
             .await?;
+        let target = &record.cname_target;
+        let target_holder = if observer.service.policy.ownership.is_unique(target) {
+            store.target_holder(target.as_str()).await?
+        } else {
+            TargetHolder::Nobody
+        };
         Ok(Self {
+            target_holder,
             has_more_strangers: strangers.len() >= MAX_CLAIMS as usize,
             own,
             strangers,
@@ -81,6 +89,7 @@ impl Records {
             own: &self.own,
             strangers: &self.strangers,
             has_more_strangers: self.has_more_strangers,
+            target_holder: &self.target_holder,
             policy: &service.policy.ownership,
             quarantine: service.policy.quarantine,
             is_proxied: passed.is_proxied,

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use dps_domain::dns::{
     self, AuthoritativeView, DnsExpectation, DnsVerdict, MAX_ADDRESSES, ResolverView,
-    stray_addresses,
+    other_targets, stray_addresses,
 };
-use dps_domain::{Failure, Phase};
+use dps_domain::ownership::RequireProof;
+use dps_domain::{Failure, Phase, with_causes};
 
 use super::Observer;
 use crate::resolvers::DnsBudget;
@@ -46,16 +47,14 @@ pub(crate) async fn observe_dns(
     let host = &record.hostname;
     let views = resolvers.observe(service, host, &record.cname_target).await;
     evidence.answers(host, &views);
+    let leads_to_another = leads_to_another_tenant(observer, &views).await;
+    let ownership = &service.policy.ownership;
     let expected = DnsExpectation {
         hostname: host,
         cname_target: &record.cname_target,
         edge_addresses: &service.policy.edge_addresses,
         proxies: &service.policy.proxies,
-        unique_targets: if record.phase.was_served() {
-            &[]
-        } else {
-            &service.policy.ownership.unique_targets
-        },
+        unique_targets: ownership.unique_targets_of(&record.phase, leads_to_another),
     };
     let now = service.now();
     let mut found = ObservedDns {
@@ -82,6 +81,28 @@ pub(crate) async fn observe_dns(
     }
     evidence.dns_time(budget);
     found
+}
+
+/// Whether the name leads through a target of another tenant.
+async fn leads_to_another_tenant(observer: &Observer<'_>, views: &[ResolverView]) -> bool {
+    let Observer {
+        service, record, ..
+    } = observer;
+    let policy = &service.policy.ownership;
+    if policy.require == RequireProof::Never {
+        return false;
+    }
+    for target in other_targets(&record.cname_target, &policy.unique_targets, views) {
+        match service.store.target_holder(&target).await {
+            Ok(holder) if holder.is_another(&record.tenant_id) => return true,
+            Ok(_) => {}
+            // The next check asks again; until then, the domain is served as before.
+            Err(error) => {
+                tracing::warn!(domain.id = %record.id, error = %with_causes(&error), "target.not_read");
+            }
+        }
+    }
+    false
 }
 
 impl ObservedDns {

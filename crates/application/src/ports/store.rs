@@ -19,6 +19,7 @@ pub mod prune;
 pub mod records;
 pub mod secrets;
 pub mod system;
+pub mod targets;
 pub mod webhooks;
 
 use async_trait::async_trait;
@@ -44,6 +45,7 @@ pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
 pub use secrets::{SecretRow, SecretStore};
 pub use system::{DatabaseState, PeriodicTaskState, Replica, SystemStore};
+pub use targets::TargetStore;
 pub use webhooks::{
     GiveUp, Redelivered, Redelivery, WebhookDelivery, WebhookState, WebhookStore, WebhooksWaiting,
 };
@@ -66,6 +68,7 @@ pub trait CertificateStore:
     + RecordStore
     + SecretStore
     + SystemStore
+    + TargetStore
     + WebhookStore
     + FleetStore
     + FleetView

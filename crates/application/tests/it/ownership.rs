@@ -10,7 +10,7 @@ use dps_domain::dns::DnsAnswer;
 use dps_domain::lane::Lane;
 use dps_domain::outcome::Outcome;
 use dps_domain::ownership::{Basis, RequireProof};
-use dps_domain::{EventKind, Failure, FailureCode, Hostname, Ownership, Phase, Status};
+use dps_domain::{EventKind, Failure, FailureCode, Hostname, NameSuffix, Ownership, Phase, Status};
 
 use super::cabinet::id;
 use super::world::{HOST, LEASE, World};
@@ -512,4 +512,144 @@ async fn without_proofs_an_operators_retry_gives_no_name_to_a_second_tenant() {
     claim(&world, 2, "another").await;
     let refused = retried(&world, Some(2)).await;
     assert!(matches!(refused, Err(OperatorError::NotWaiting { .. })));
+}
+
+/// Every name below this suffix is the target of one domain from now on.
+fn make_targets_unique(world: &mut World) {
+    let suffix = NameSuffix::parse("own.platform.net").unwrap();
+    Arc::make_mut(&mut world.service.policy)
+        .ownership
+        .unique_targets = vec![suffix];
+}
+
+/// The owner of the name points it at a target.
+fn point_at_target(world: &World, host: &str, target: &str) {
+    world.dns.point(host);
+    let names = &world.dns.names;
+    let number = names.book.number(host).unwrap();
+    names.point_through(number, vec![target.to_owned()]);
+}
+
+/// A domain with this target, as a Cabinet has it that lets its tenants choose, taken in.
+async fn claim_with_target(
+    world: &World,
+    number: u128,
+    (tenant, host, target): (&str, &str, &str),
+) {
+    world.cabinet.add(number, host);
+    world.cabinet.edit(id(number), |domain| {
+        domain.tenant_id = tenant.into();
+        domain.cname_target = target.into();
+    });
+    let domain = world.cabinet.says(id(number));
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
+    world.settle().await;
+}
+
+const REFUSED: (Phase, Option<FailureCode>) = (Phase::Failed, Some(FailureCode::TargetNotAllowed));
+
+#[tokio::test]
+async fn the_target_of_another_tenant_is_refused_also_after_its_domain_was_forgotten() {
+    let mut world = World::with_due_domain().await;
+    make_targets_unique(&mut world);
+    let (host, other) = ("www.victim.test", "shop.victim.test");
+    let target = "a1.own.platform.net";
+    point_at_target(&world, host, target);
+    point_at_target(&world, other, target);
+    claim_with_target(&world, 2, ("victim", host, target)).await;
+    assert_eq!(status(&world, 2).await, Status::Active);
+    // Another name of the victim leads there as well.
+    claim_with_target(&world, 3, ("evil", other, target)).await;
+    assert_eq!(phase_and_code(&world, 3).await, REFUSED);
+    // So does one whose target is changed later.
+    claim_with_target(&world, 4, ("evil", other, "b2.own.platform.net")).await;
+    world.cabinet.edit(id(4), |domain| {
+        domain.cname_target = target.into();
+        domain.version += 1;
+    });
+    let changed = world.cabinet.says(id(4));
+    workers::align_domain(&world.service, &changed)
+        .await
+        .unwrap();
+    world.settle().await;
+    let (phase, code) = phase_and_code(&world, 4).await;
+    assert_eq!(phase, Phase::START);
+    assert!(
+        matches!(
+            code,
+            Some(FailureCode::TargetNotAllowed | FailureCode::DnsWrongTarget)
+        ),
+        "{code:?}"
+    );
+
+    remove(&world, 2).await;
+    world.advance(world.service.policy.quarantine + DAY);
+    world.settle().await;
+    assert!(world.service.store.domain(id(2)).await.unwrap().is_none());
+    claim_with_target(&world, 5, ("evil", host, target)).await;
+    assert_eq!(phase_and_code(&world, 5).await, REFUSED);
+    claim_with_target(&world, 6, ("victim", host, target)).await;
+    assert_eq!(status(&world, 6).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_taken_in_with_the_target_of_another_tenant_must_be_proven() {
+    let mut world = World::with_due_domain().await;
+    make_targets_unique(&mut world);
+    let target = "a1.own.platform.net";
+    point_at_target(&world, HOST, target);
+    let (store, now) = (&world.service.store, world.service.now());
+    let target = Hostname::parse(target).unwrap();
+    store.target_note(&target, "victim", now).await.unwrap();
+    let hostile = target.clone();
+    world.change(|record| record.cname_target = hostile).await;
+    world.settle().await;
+    assert_eq!(phase_and_code(&world, 1).await, (Phase::START, ASKED));
+    world.prove(1).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_domain_that_moved_away_does_not_return_through_a_target_that_is_not_its_own() {
+    let mut world = World::with_due_domain().await;
+    world.settle().await;
+    make_targets_unique(&mut world);
+    world.dns.clear(HOST);
+    world.advance(2 * DAY);
+    world.settle().await;
+    world.until_moved_away().await;
+    point_at_target(&world, HOST, "unknown.own.platform.net");
+    world.advance(DAY);
+    world.settle().await;
+    assert!(world.record().await.phase.is_moved_away());
+    let own = super::world::TARGET;
+    point_at_target(&world, HOST, own);
+    world.advance(DAY);
+    world.settle().await;
+    assert!(!world.record().await.phase.is_moved_away());
+}
+
+#[tokio::test]
+async fn a_served_domain_may_point_at_an_old_target_and_not_at_another_tenants() {
+    let mut world = World::with_due_domain().await;
+    world.settle().await;
+    make_targets_unique(&mut world);
+    point_at_target(&world, HOST, "old.own.platform.net");
+    for _ in 0..70 {
+        world.advance(DAY);
+        world.settle().await;
+        let record = world.record().await;
+        assert!(record.phase.is_live() && record.last_failure.is_none());
+    }
+    assert_eq!(world.ca.orders_for(HOST), 2, "it was renewed");
+    let theirs = "v2.own.platform.net";
+    claim_with_target(&world, 2, ("victim", "www.victim.test", theirs)).await;
+    point_at_target(&world, HOST, theirs);
+    world.advance(2 * DAY);
+    world.settle().await;
+    world.until_moved_away().await;
+    assert_eq!(status(&world, 1).await, Status::Active, "until its end");
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::expectation::{DnsExpectation, OurAddresses};
-use super::observation::{Branch, DnsAnswer, DnsObservation};
-use crate::Failure;
+use super::observation::{Branch, DnsAnswer, DnsObservation, ResolverView};
 use crate::ownership::is_below_any;
+use crate::{Failure, Hostname, NameSuffix};
 
 /// Judges each family by its own chain; the first failure decides.
 pub(super) fn judge(
@@ -80,6 +80,24 @@ fn judge_branch(
         }
         DnsAnswer::Addresses(found) => judge_addresses(expected, known, seen, branch, found),
     }
+}
+
+/// Names of chains that are compared with the targets of other domains.
+const MAX_OTHER_TARGETS: usize = 8;
+
+/// The names below these suffixes through which the name leads in the eyes of the resolvers; none
+/// if it goes through its own target.
+pub fn other_targets(
+    own: &Hostname,
+    unique_targets: &[NameSuffix],
+    views: &[ResolverView],
+) -> Vec<String> {
+    let branches = views.iter().flat_map(|view| view.name.branches());
+    let others = branches.filter(|branch| !branch.goes_through(own));
+    let names = others.flat_map(|branch| branch.chain.iter());
+    let names = names.filter(|name| is_below_any(unique_targets, name));
+    let names: BTreeSet<String> = names.cloned().collect();
+    names.into_iter().take(MAX_OTHER_TARGETS).collect()
 }
 
 /// Whether the name leads through the target of another domain, which may be another tenant's.

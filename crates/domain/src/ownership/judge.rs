@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Basis, Ownership, OwnershipPolicy, RequireProof};
+use super::{Basis, Ownership, OwnershipPolicy, RequireProof, TargetHolder};
 use crate::dns::{ResolverView, goes_through};
 use crate::record::{DomainRecord, NameHold};
 use crate::{Phase, Timestamp};
@@ -18,6 +18,8 @@ pub struct Claim<'a> {
     pub strangers: &'a [DomainRecord],
     /// Whether there are more records of other tenants.
     pub has_more_strangers: bool,
+    /// The tenants that have or had the claim's target, for any hostname.
+    pub target_holder: &'a TargetHolder,
     /// The operator's rules.
     pub policy: &'a OwnershipPolicy,
     /// How long a removed hostname is kept for its last tenant.
@@ -149,10 +151,12 @@ fn has_it(other: &DomainRecord) -> bool {
 }
 
 /// Whether the CNAME of the name proves the claim. Every resolver must see it go through the
-/// domain's own target. The target must be unique, and no other tenant's for this hostname.
+/// domain's own target. The target must be unique, and no other tenant's, for this or another
+/// hostname.
 pub fn target_proves(claim: &Claim<'_>, views: &[ResolverView]) -> bool {
     let target = &claim.record.cname_target;
     claim.policy.is_unique(target)
+        && claim.target_holder.names_only(&claim.record.tenant_id)
         && !claim.has_more_strangers
         && claim
             .strangers
@@ -178,6 +182,8 @@ pub fn judge(claim: &Claim<'_>, proof: Option<Basis>, is_foreign: bool) -> Judge
         RequireProof::WhenContested => {
             is_foreign
                 || claim.is_proxied
+                // The name may point there for the other tenant.
+                || claim.target_holder.is_another(&claim.record.tenant_id)
                 || must_reprove(claim.record, claim.policy, claim.now)
                 || claim.record.ownership.required().is_some()
                 || (contested && !returns)

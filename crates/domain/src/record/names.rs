@@ -97,6 +97,16 @@ impl Names {
 }
 
 impl Names {
+    /// The names whose target is refused as another tenant's.
+    #[must_use]
+    pub fn without_target(self, refusal: Failure) -> Self {
+        Self {
+            target: None,
+            refusal: Some(refusal),
+            ..self
+        }
+    }
+
     /// Why the name or the target cannot take the place of what the record has. `None` also where
     /// both are the record's own, and where the record has nothing that a refusal could spare.
     pub fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {

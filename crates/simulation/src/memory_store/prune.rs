@@ -92,6 +92,7 @@ impl State {
             Prunable::FleetCount => self.fleet_view.prune(until, limit),
             Prunable::WebhookDelivery => self.webhooks.prune(until, limit),
             Prunable::Action => self.prune_actions(until, limit),
+            Prunable::Target => self.prune_targets(until, limit),
             Prunable::IdempotencyKey => self.prune_idempotency_keys(until, limit),
         };
         full(rows, batch.limit)

@@ -102,6 +102,13 @@ impl Names {
         locked(&self.others).insert(number, (chain, answer));
     }
 
+    /// The name points at us by a chain of these names.
+    pub fn point_through(&self, number: u32, chain: Vec<String>) {
+        self.point(number, true);
+        let ours = DnsAnswer::Addresses(self.addresses.clone());
+        locked(&self.others).insert(number, (chain, ours));
+    }
+
     /// From now on a question about the name's CAA records has this answer.
     pub fn publish_caa(&self, number: u32, answer: CaaAnswer) {
         locked(&self.caa).insert(number, answer);

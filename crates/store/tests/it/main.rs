@@ -28,6 +28,7 @@ mod renewal_info;
 mod secrets;
 mod sync;
 mod system;
+mod targets;
 mod wakes;
 mod webhooks;
 mod world;
@@ -163,6 +164,9 @@ contract! {
             the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
             domains_that_a_resync_saw_are_distinguished_from_others,
             a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
+        ],
+        targets: [
+            a_target_is_of_the_tenant_that_had_it_first_until_long_after_it_was_last_noted,
         ],
         orders: [
             a_domain_has_one_open_order,
