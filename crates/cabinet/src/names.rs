@@ -31,6 +31,7 @@ impl NamePolicy {
             names.iter().map(parse).collect()
         };
         let blocked = suffixes(&settings.blocked_names)?;
+        let own = suffixes(&settings.own_names)?;
         let mut requestable = suffixes(&settings.allowed_targets)?;
         let read = |template: &String| {
             TargetTemplate::new(template).map_err(|source| SettingsError::CnameTarget {
@@ -55,7 +56,7 @@ impl NamePolicy {
             }
         }
         Ok(Self {
-            rules: NameRules::new(blocked, targets, &[], settings.allow_platform_names),
+            rules: NameRules::new(blocked, targets, &own, settings.allow_platform_names),
             template,
             requestable,
             edge_addresses: settings.edge_addresses.clone(),
@@ -326,10 +327,12 @@ mod tests {
         let settings = Settings {
             cname_target: Some("{id}.edge.platform.example".to_owned()),
             allowed_targets: vec!["lb.other.example".to_owned()],
+            own_names: vec!["edge-1.machines.example".to_owned()],
             ..Settings::default()
         };
         let rules = policy(&settings);
         for own in [
+            "www.machines.example",
             "www.platform.example",
             "foo.edge.platform.example",
             "other.example",

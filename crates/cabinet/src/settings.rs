@@ -48,11 +48,14 @@ pub struct Settings {
     pub edge_addresses: Vec<IpAddr>,
     /// Names that customers may not have, each with all names below it.
     pub blocked_names: Vec<String>,
+    /// Names of the platform's edges. No customer may have names in their registered domains, unless
+    /// `allow_platform_names`.
+    pub own_names: Vec<String>,
     /// Names under which a target that a request names must lie, besides a `CnameTarget` that all
     /// domains share. Below the suffix of one with a placeholder, no request may name a target.
     pub allowed_targets: Vec<String>,
-    /// Whether customers may have names in the registered domains of the targets, which are the
-    /// platform's own.
+    /// Whether customers may have names in the registered domains of the targets and of `own_names`,
+    /// which are the platform's own.
     pub allow_platform_names: bool,
     /// Whether calls may come without encryption on an address that other machines reach.
     pub allow_unencrypted: bool,
@@ -91,6 +94,7 @@ impl Default for Settings {
             cname_target: None,
             edge_addresses: Vec::new(),
             blocked_names: Vec::new(),
+            own_names: Vec::new(),
             allowed_targets: Vec::new(),
             allow_platform_names: false,
             allow_unencrypted: false,
@@ -130,7 +134,9 @@ pub enum SettingsError {
         source: HostnameError,
     },
     /// A blocked name is no name.
-    #[error("Cabinet:BlockedNames or Cabinet:AllowedTargets contains {0:?}, which is not a name")]
+    #[error(
+        "Cabinet:BlockedNames, Cabinet:OwnNames or Cabinet:AllowedTargets contains {0:?}, which is not a name"
+    )]
     NoName(String),
     /// A target lies where the public registers names.
     #[error("Cabinet:AllowedTargets or Cabinet:CnameTarget contains {0}, {PUBLIC_TARGET}")]

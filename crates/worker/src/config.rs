@@ -217,13 +217,10 @@ impl Settings {
             let template = self.cabinet.cname_target.as_deref();
             targets.extend(template.and_then(|template| NameSuffix::of_template(template).ok()));
         }
-        let agents = self.haproxy_agent.urls();
-        let edges = agents.iter().filter_map(|url| url.domain());
-        let found = self.haproxy_agent.discovery.name.as_deref();
-        let edges = edges
-            .chain(found)
-            .filter_map(|name| NameSuffix::parse(name).ok());
-        let own: Vec<NameSuffix> = edges.collect();
+        let edges = self.haproxy_agent.edge_names().into_iter();
+        let own: Vec<NameSuffix> = edges
+            .filter_map(|name| NameSuffix::parse(name).ok())
+            .collect();
         let blocked = section.blocked_names.clone();
         NameRules::new(blocked, targets, &own, section.allow_platform_names)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use dps_application::Service;
+use dps_domain::NameSuffix;
 use dps_host::Secret;
 use dps_store::Store;
 use dps_x509::create_private_file;
@@ -49,11 +50,23 @@ pub async fn start(
     let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone()))?;
     let store = wiring::open_store(&settings, Some(front.metrics.store())).await?;
     draw_tokens(&mut settings)?;
+    note_own_names(&mut settings);
     let started = Box::pin(start_on(&settings, Arc::clone(&store), front, shutdown)).await;
     if started.is_err() {
         wiring::close_store(&store).await;
     }
     started
+}
+
+/// The Cabinet of the same process knows the names of the edges.
+fn note_own_names(settings: &mut Settings) {
+    let edges = settings.haproxy_agent.edge_names();
+    // A name that is none is reported by the service's own check.
+    let edges = edges
+        .into_iter()
+        .filter(|name| NameSuffix::parse(name).is_ok());
+    let edges: Vec<String> = edges.map(str::to_owned).collect();
+    settings.cabinet.own_names.extend(edges);
 }
 
 /// The tokens that are not set.
@@ -191,4 +204,26 @@ fn base_url(address: SocketAddr) -> anyhow::Result<Url> {
         _ => address,
     };
     Url::parse(&format!("http://{reachable}")).context("the address is not valid in a URL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cabinet_of_the_same_process_knows_the_names_of_the_edges() {
+        let mut settings = Settings::default();
+        settings.cabinet.own_names = vec!["own.example".to_owned()];
+        let agents = &mut settings.haproxy_agent;
+        agents.base_urls = [
+            "https://edge-1.machines.example:9403",
+            "http://127.0.0.1:9403",
+        ]
+        .map(|url| url.parse().unwrap())
+        .into();
+        agents.discovery.name = Some("_haproxy-agent._tcp.edges.example".to_owned());
+        note_own_names(&mut settings);
+        let expected = ["own.example", "edge-1.machines.example", "edges.example"];
+        assert_eq!(settings.cabinet.own_names, expected);
+    }
 }

@@ -143,6 +143,13 @@ impl Default for HAProxyAgent {
 }
 
 impl HAProxyAgent {
+    /// The DNS names of the edges: those of the agents' URLs, and that of the discovery.
+    pub fn edge_names(&self) -> Vec<&str> {
+        let agents = self.urls().into_iter().filter_map(Url::domain);
+        let found = self.discovery.name.as_deref().map(without_service);
+        agents.chain(found).collect()
+    }
+
     /// Returns the URLs of `BaseUrl`, `BaseUrls` and `Agents`, each once.
     pub fn urls(&self) -> Vec<&Url> {
         let mut urls: Vec<&Url> = Vec::new();
@@ -308,4 +315,13 @@ impl HAProxyAgent {
             report.token("HAProxyAgent:Token", &token);
         }
     }
+}
+
+/// The name without the labels of a service (RFC 2782), such as `_haproxy-agent._tcp`.
+fn without_service(name: &str) -> &str {
+    let mut rest = name;
+    while rest.starts_with('_') {
+        rest = rest.split_once('.').map_or("", |(_, rest)| rest);
+    }
+    rest
 }
