@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use dps_application::Policy;
 use dps_database::{ConnectionString, Target};
 use dps_domain::name_rules::is_unique_template;
-use dps_domain::ownership::OwnershipPolicy;
+use dps_domain::ownership::{OwnershipPolicy, RequireProof};
 use dps_domain::webhook::WebhookReceiver;
 use dps_domain::{NameRules, NameSuffix, with_causes};
 use dps_host::Secret;
@@ -256,7 +256,10 @@ impl Settings {
                 self.check_targets(&mut report);
             }
             Role::Agent => check_agent(&mut report, &self.agent),
-            Role::Cabinet => check_cabinet(&mut report, &self.cabinet),
+            Role::Cabinet => {
+                check_cabinet(&mut report, &self.cabinet);
+                self.check_shared_target(&mut report);
+            }
             Role::Standalone => {
                 let (agent, cabinet) = self.with_tokens();
                 if agent.tls.certificate_file.is_some() {
@@ -268,10 +271,30 @@ impl Settings {
                 }
                 check_agent(&mut report, &agent);
                 check_cabinet(&mut report, &cabinet);
+                self.check_shared_target(&mut report);
                 self.check_retention(&mut report);
             }
         }
         report
+    }
+
+    /// Warns if all domains share one target. Installations that exist keep it: their customers'
+    /// records point there.
+    fn check_shared_target(&self, report: &mut Report) {
+        let target = self.cabinet.cname_target.as_deref();
+        let shared = target.filter(|target| !is_unique_template(target));
+        let requires = self.workers.domain_verification.require_proof != RequireProof::Never;
+        if let Some(shared) = shared.filter(|_| requires) {
+            report.warning(
+                "Cabinet:CnameTarget",
+                format!(
+                    "is the target of all domains, so a CNAME record does not show whose the name is, and a \
+                     contested name needs a TXT record; on a new platform, set it to \
+                     \"{{random}}.{shared}\" and create a wildcard record. Domains that exist keep their \
+                     target"
+                ),
+            );
+        }
     }
 
     /// Warns if the Cabinet forgets a removal while the service still keeps its record. Only a

@@ -1094,3 +1094,25 @@ fn the_path_of_a_receiver_which_may_be_a_token_is_printed_nowhere() {
     let printed = serde_json::to_value(&bare).unwrap();
     assert_eq!(printed["Webhooks"][0]["Url"], "https://hooks.example/");
 }
+
+#[test]
+fn a_target_that_all_domains_share_is_a_warning_where_proofs_are_asked_for() {
+    let warned = |target: Option<&str>, variables: &[(&str, &str)]| {
+        let mut settings = usable(variables);
+        settings.cabinet.cname_target = target.map(str::to_owned);
+        let warnings = settings.check(Role::Standalone).warnings;
+        let mut warnings = warnings.into_iter();
+        warnings.find(|warning| warning.key == "Cabinet:CnameTarget")
+    };
+    let said = warned(Some("edge.platform.example"), &[]).unwrap().what;
+    assert!(said.contains("{random}.edge.platform.example"), "{said}");
+    for target in [
+        None,
+        Some("{random}.edge.platform.example"),
+        Some("{id}.edge.platform.example"),
+    ] {
+        assert_eq!(warned(target, &[]), None, "{target:?}");
+    }
+    let never = ("Workers__DomainVerification__RequireProof", "Never");
+    assert_eq!(warned(Some("edge.platform.example"), &[never]), None);
+}
