@@ -48,14 +48,14 @@ pub struct Settings {
     pub edge_addresses: Vec<IpAddr>,
     /// Names that customers may not have, each with all names below it.
     pub blocked_names: Vec<String>,
-    /// Names of the platform's edges. No customer may have names in their registered domains, unless
-    /// `allow_platform_names`.
+    /// Names of the platform's edges. No customer may have names in their registered domains,
+    /// unless `allow_platform_names`.
     pub own_names: Vec<String>,
     /// Names under which a target that a request names must lie, besides a `CnameTarget` that all
     /// domains share. Below the suffix of one with a placeholder, no request may name a target.
     pub allowed_targets: Vec<String>,
-    /// Whether customers may have names in the registered domains of the targets and of `own_names`,
-    /// which are the platform's own.
+    /// Whether customers may have names in the registered domains of the targets and of
+    /// `own_names`, which are the platform's own.
     pub allow_platform_names: bool,
     /// Whether calls may come without encryption on an address that other machines reach.
     pub allow_unencrypted: bool,
