@@ -56,6 +56,8 @@ enum Step {
     Retry(usize),
     /// The DNS of every claim is checked.
     Check,
+    /// The DNS of one tenant's claim is checked, before that of others.
+    CheckOf(usize),
     /// The owner points the hostname at the target of the first tenant's claim.
     NameTarget,
     /// The owner publishes the value of the first tenant's claim.
@@ -342,6 +344,11 @@ impl World {
             Step::Remove(tenant) => self.remove(tenant),
             Step::Retry(tenant) => self.retry(tenant),
             Step::Check => (0..self.claims.len()).for_each(|index| self.check(index)),
+            Step::CheckOf(tenant) => {
+                if let Some(index) = self.claim_of(tenant) {
+                    self.check(index);
+                }
+            }
             Step::NameTarget => self.name_first(false),
             Step::NameTxt => self.name_first(true),
             Step::NameNobody => self.dns = Dns::Bare,
@@ -388,6 +395,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         (0_usize..3).prop_map(Step::Retry),
         Just(Step::Check),
         Just(Step::Check),
+        (0_usize..3).prop_map(Step::CheckOf),
+        (1_usize..3).prop_map(Step::CheckOf),
         Just(Step::NameTarget),
         Just(Step::NameTxt),
         Just(Step::NameNobody),
