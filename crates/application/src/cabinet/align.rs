@@ -150,7 +150,8 @@ async fn decide(
         return match arrival(&context, domain, &names) {
             Some(write) => {
                 let write = after_predecessor(write, predecessor.as_ref());
-                save(service, write, true).await
+                let is_contest = context.begins_contest(write.record(), &names);
+                save(service, write, is_contest, true).await
             }
             None => Ok(Written::Nothing),
         };
@@ -177,7 +178,8 @@ async fn decide(
     if write.record().hostname != record.hostname {
         leave_old_name(service, &context, &record).await?;
     }
-    save(service, write, false).await
+    let is_contest = context.begins_contest(write.record(), &names);
+    save(service, write, is_contest, false).await
 }
 
 /// Notes the tenant of a target that is new to a domain. Returns the refusal of one that another
@@ -296,17 +298,21 @@ async fn leave_old_name(
     Ok(())
 }
 
-/// Writes a record, new or changed.
-async fn save(service: &Service, write: RecordWrite, new: bool) -> Result<Written, StoreError> {
+/// Writes a record, new or changed, and counts a run that begins against another tenant's claim.
+async fn save(
+    service: &Service,
+    write: RecordWrite,
+    is_contest: bool,
+    new: bool,
+) -> Result<Written, StoreError> {
     let kind = write.event.as_ref().map(|event| event.kind);
     let is_refusal = kind == Some(EventKind::NameRefused);
-    let is_contested = kind == Some(EventKind::ClaimContested);
     if !write_record(service, write, new).await? {
         return Ok(Written::Contended);
     }
     if is_refusal {
         service.metrics.cabinet(CabinetEvent::NameRefused);
-    } else if is_contested {
+    } else if is_contest {
         service.metrics.claim(ClaimEvent::Contested);
     }
     Ok(Written::Yes)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::operator::{self, OperatorError, Target, WhichClaim};
+use dps_application::ports::cabinet::CabinetDomain;
 use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_application::{steps, workers};
 use dps_domain::dns::DnsAnswer;
@@ -58,6 +59,19 @@ pub(super) async fn remove(world: &World, number: u128) {
     world.settle().await;
 }
 
+/// A change by the customer in the Cabinet, taken in.
+async fn change(world: &World, number: u128, alter: impl FnOnce(&mut CabinetDomain)) {
+    world.cabinet.edit(id(number), |domain| {
+        alter(domain);
+        domain.version += 1;
+    });
+    let domain = world.cabinet.says(id(number));
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
+    world.settle().await;
+}
+
 pub(super) async fn check_again(world: &World) {
     world.advance(2 * HOUR);
     world.settle().await;
@@ -100,6 +114,96 @@ async fn a_squatter_loses_the_name_to_the_owners_proof_within_one_check() {
     let reported = reported.into_iter().rfind(|(domain, _)| *domain == id(1));
     let message = reported.unwrap().1.message.unwrap();
     assert!(message.contains("has proven that"), "{message}");
+}
+
+/// A second tenant's domain of a name of its own, served, that is renamed to the hostname.
+async fn renamed_to_contested_name(world: &World) {
+    let own = "free.example.com";
+    world.dns.point(own);
+    claim_with_target(world, 2, ("another", own, super::world::TARGET)).await;
+    assert_eq!(status(world, 2).await, Status::Active);
+    assert_eq!(counted(world, "contested"), 0);
+    change(world, 2, |domain| domain.canonical_host = HOST.into()).await;
+}
+
+/// The number of lines about a contest in the history of a domain.
+async fn contests(world: &World, number: u128) -> usize {
+    let kinds = kinds(world, number).await;
+    let contests = kinds
+        .iter()
+        .filter(|kind| **kind == EventKind::ClaimContested);
+    contests.count()
+}
+
+#[tokio::test]
+async fn a_rename_to_a_contested_name_is_counted_and_in_the_history() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    renamed_to_contested_name(&world).await;
+    assert_eq!(phase_and_code(&world, 2).await, (Phase::START, ASKED));
+    assert_eq!(contests(&world, 2).await, 1);
+    assert_eq!(counted(&world, "contested"), 1);
+    let events = world.service.store.events(id(2), 50).await.unwrap();
+    let line = events
+        .iter()
+        .find(|event| event.kind == EventKind::ClaimContested);
+    let detail = &line.unwrap().detail;
+    assert_eq!(detail["contestedAfter"], "name.changed");
+    assert_eq!(detail["canonicalHost"], HOST);
+    // Checks of the name, and news that change nothing, are no further contest.
+    check_again(&world).await;
+    change(&world, 2, |_| {}).await;
+    assert_eq!(contests(&world, 2).await, 1);
+    assert_eq!(counted(&world, "contested"), 1);
+    assert_eq!(status(&world, 1).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_removed_domain_that_returns_to_a_contested_name_is_counted_and_in_the_history() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    assert_eq!(counted(&world, "contested"), 1);
+    remove(&world, 2).await;
+    assert_eq!(status(&world, 2).await, Status::Removed);
+    let pending = Some(Status::PendingDns);
+    change(&world, 2, |domain| domain.status = pending).await;
+    assert_eq!(phase_and_code(&world, 2).await, (Phase::START, ASKED));
+    assert_eq!(contests(&world, 2).await, 2);
+    assert_eq!(counted(&world, "contested"), 2);
+    assert_eq!(contests(&world, 1).await, 0);
+
+    // Nobody else has the name any more.
+    remove(&world, 1).await;
+    remove(&world, 2).await;
+    world.advance(world.service.policy.quarantine + DAY);
+    world.settle().await;
+    claim(&world, 3, "another").await;
+    world.settle().await;
+    assert_eq!(contests(&world, 3).await, 0);
+    assert_eq!(counted(&world, "contested"), 2);
+}
+
+#[tokio::test]
+async fn a_retry_of_a_lost_claim_is_counted_and_stays_a_request_for_a_check() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    claim(&world, 2, "owner").await;
+    world.settle().await;
+    world.prove(2).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Failed);
+    world.deliver().await;
+    let pending = Some(Status::PendingDns);
+    change(&world, 1, |domain| domain.status = pending).await;
+    let events = world.service.store.events(id(1), 50).await.unwrap();
+    let line = events
+        .iter()
+        .find(|event| event.kind == EventKind::RetryRequested);
+    let detail = &line.unwrap().detail;
+    assert_eq!(detail["contestedAfter"], "retry.requested");
+    assert_eq!(counted(&world, "contested"), 2);
 }
 
 #[tokio::test]

@@ -32,6 +32,12 @@ pub struct AlignContext<'a> {
 }
 
 impl AlignContext<'_> {
+    /// Whether the record begins a run for a hostname that another tenant claims, or had until
+    /// recently.
+    pub fn begins_contest(&self, after: &DomainRecord, names: &Names) -> bool {
+        self.is_contested && after.phase == Phase::START && after.hostname == names.hostname
+    }
+
     /// Whether a retry now comes too soon after the last one.
     fn retry_is_too_soon(&self) -> bool {
         retry::possible_at(self.last_retry, self.now).is_some()
@@ -76,11 +82,7 @@ pub fn arrival(
             context.now,
         )
     };
-    let kind = if context.is_contested && record.phase != Phase::Leaving {
-        EventKind::ClaimContested
-    } else {
-        EventKind::DomainTakenIn
-    };
+    let kind = EventKind::DomainTakenIn;
     Some(started(context, None, record, domain, names, kind))
 }
 
@@ -104,6 +106,14 @@ fn started(
         .as_ref()
         .filter(|_| record.phase != Phase::Leaving);
     let Some(failure) = refusal else {
+        let mut kind = kind;
+        if context.begins_contest(&record, names) {
+            detail["contestedAfter"] = json!(kind);
+            // The pause between requests for a check is counted from their lines.
+            if !retry::is_request(kind) {
+                kind = EventKind::ClaimContested;
+            }
+        }
         let event = DomainEvent::of(&record, kind, detail, context.replica);
         return RecordWrite {
             event: Some(event),
