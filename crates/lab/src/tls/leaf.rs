@@ -47,8 +47,8 @@ pub async fn served_leaf(
         .map(|(_, leaf)| leaf)
 }
 
-/// Shakes hands with `address` sending `host` as SNI, or no SNI. Returns whatever leaf is presented:
-/// an expired one, or one of any name and issuer. `None` if the server refuses the name with the
+/// Shakes hands with `address` sending `host` as SNI, or no SNI. Returns the leaf that it
+/// presents, expired or of any name and issuer. `None` if the server refuses the name with the
 /// alert `unrecognized_name` (RFC 6066 §3).
 ///
 /// # Errors
