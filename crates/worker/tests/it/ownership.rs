@@ -4,10 +4,11 @@
 use dps_domain::Timestamp;
 use dps_lab::dns::{Fault, Kind};
 use dps_lab::postgres::Postgres;
+use dps_lab::wait;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
-use crate::world::{Database, EDGE, Options, World, dps, npgsql, on_both};
+use crate::world::{Database, EDGE, Options, TIMEOUT, World, dps, npgsql, on_both};
 
 const OWNER: &str = "owner";
 const ANOTHER: &str = "another";
@@ -42,6 +43,36 @@ async fn checked_again(world: &World, id: &str) {
         let checked = |domain: &Value| domain["nextAttemptAt"] != before["nextAttemptAt"];
         world.wait_until(id, "another check", checked).await;
     }
+}
+
+/// The result of the check `ownership` of a service that is ready.
+async fn readiness_check(world: &World) -> Value {
+    let ready = wait::until("the service is ready", TIMEOUT, || async {
+        let (status, body) = world.get("/health/ready").await;
+        let report: Value = serde_json::from_str(&body).ok()?;
+        (status == 200 && report["status"] == "ready").then_some(report)
+    });
+    let report = ready.await.unwrap();
+    let mut checks = report["checks"].as_array().unwrap().iter();
+    checks
+        .find(|check| check["name"] == "ownership")
+        .unwrap()
+        .clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_warns_of_a_target_that_all_domains_share() {
+    let shared = World::start(Options::quick()).await;
+    let check = readiness_check(&shared).await;
+    assert_eq!(check["status"], "failing", "{check}");
+    assert_eq!(check["required"], false, "{check}");
+    let detail = check["detail"].as_str().unwrap();
+    assert!(detail.contains("share their CNAME target"), "{detail}");
+    drop(shared);
+
+    let unique = world(Database::Sqlite).await;
+    let check = readiness_check(&unique).await;
+    assert_eq!(check["status"], "ok", "{check}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
