@@ -111,7 +111,7 @@ pub async fn of_tenant(
 }
 
 /// Up to `limit` buckets of one CA that are not full, in the order of their keys, after a place.
-/// Reads at most [`MAX_READ`] buckets, so a page with fewer may have a next one.
+/// Reads at most `MAX_READ` buckets, so a page with fewer may have a next one.
 pub async fn page(
     store: &dyn CertificateStore,
     (directory_url, limits): (&str, &CaLimits),
