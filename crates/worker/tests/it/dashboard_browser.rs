@@ -126,7 +126,10 @@ async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active()
 
     // The customer mends the record, and the page follows the domain by itself.
     world.point_at_us(LOST);
-    browser.write("form.actions input", "mended").await.unwrap();
+    browser
+        .write("form.actions input:not([type='hidden'])", "mended")
+        .await
+        .unwrap();
     browser.click("button[formaction$='/retry']").await.unwrap();
     browser
         .wait_until(
