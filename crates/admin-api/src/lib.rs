@@ -12,6 +12,7 @@ mod domain;
 mod edge;
 mod explanation;
 mod issuance;
+mod job;
 mod limit;
 mod removals;
 mod system;
@@ -29,6 +30,7 @@ pub use explanation::{
     RunningLease, TouchedLimit, WantedCertificate,
 };
 pub use issuance::{Issuance, Pause, PauseRequest, PauseScopeName, Resumed};
+pub use job::{Job, JobFilter, JobPreview, JobRequest, Jobs};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};
 pub use removals::Removals;
 pub use system::{Database, Key, Queue, Readiness, ReadinessCheck, ReplicaState, System, Task};

@@ -2,6 +2,7 @@
 
 mod count;
 pub(crate) mod counting;
+pub(crate) mod jobs;
 pub(crate) mod pool;
 pub(crate) mod pruning;
 pub(crate) mod run_step;

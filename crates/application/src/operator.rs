@@ -4,6 +4,7 @@ pub mod diagnose;
 pub mod edges;
 pub mod explain;
 pub mod fleet;
+pub mod jobs;
 pub mod limits;
 pub mod pauses;
 pub mod size;
@@ -16,7 +17,7 @@ use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::{Refused, Requester};
 use dps_domain::record::retry::is_kept_by;
 use dps_domain::record::{self, DomainRecord, RecordWrite};
-use dps_domain::{Hostname, Phase, Timestamp};
+use dps_domain::{Hostname, JobId, Phase, Timestamp};
 use tokio::time::Instant;
 
 pub use self::target::{Claims, Target, WhichClaim};
@@ -70,6 +71,22 @@ pub enum OperatorError {
     /// Nothing is paused there.
     #[error("{} is not paused; `dps issuance status` lists the pauses", named(.0))]
     NotPaused(PauseScope),
+    /// No such job is known.
+    #[error("no job {0} is known; `dps jobs list` lists them")]
+    UnknownJob(JobId),
+    /// The job has ended.
+    #[error("the job {0} has ended already")]
+    JobEnded(JobId),
+    /// More domains would be visited than were confirmed.
+    #[error(
+        "{domains} domains would be visited, and {confirmed} were confirmed; look at the preview again"
+    )]
+    MoreThanConfirmed {
+        /// Domains that were confirmed.
+        confirmed: u64,
+        /// Domains of the filter now.
+        domains: u64,
+    },
     /// Nothing is waiting that could be made due.
     #[error("{hostname} is {phase}: {remedy}")]
     NotWaiting {
@@ -117,7 +134,7 @@ pub async fn renew<'a>(
     target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let renew = |found: &Found| record::operator::renew(&found.record, now, by);
+    let renew = |found: &Found| found.renew(now, by);
     write(store, now, target.into(), renew).await
 }
 
@@ -131,14 +148,7 @@ pub async fn retry<'a>(
     require: RequireProof,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let retry = |found: &Found| {
-        let record = &found.record;
-        let keeps = |holder: &DomainRecord| is_kept_by(holder, &record.tenant_id, require);
-        if record.phase == Phase::Failed && found.holder.as_ref().is_some_and(keeps) {
-            return Err(Refused::NotWaiting("another domain holds its name"));
-        }
-        record::operator::retry(record, now, by, found.last_request)
-    };
+    let retry = |found: &Found| found.retry(now, by, require);
     write(store, now, target.into(), retry).await
 }
 
@@ -150,13 +160,12 @@ pub async fn recheck<'a>(
     target: impl Into<Target<'a>>,
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
-    let recheck =
-        |found: &Found| record::operator::recheck(&found.record, now, by, found.last_request);
+    let recheck = |found: &Found| found.recheck(now, by);
     write(store, now, target.into(), recheck).await
 }
 
 /// The claim that is meant, with what decides about a request.
-struct Found {
+pub(crate) struct Found {
     record: DomainRecord,
     /// Another record that holds the hostname more firmly.
     holder: Option<DomainRecord>,
@@ -164,19 +173,58 @@ struct Found {
     last_request: Option<Timestamp>,
 }
 
+impl Found {
+    /// Reads what decides about a request for this record.
+    pub(crate) async fn of(
+        store: &dyn CertificateStore,
+        record: DomainRecord,
+    ) -> Result<Self, StoreError> {
+        // Of two requests at once, the later finds the record changed, reads it again, and then
+        // reads the earlier in its history.
+        let last_request = last_request(store, record.id).await?;
+        let holder = store.domain_by_hostname(&record.hostname).await?;
+        Ok(Self {
+            holder: holder.filter(|holder| holder.id != record.id),
+            last_request,
+            record,
+        })
+    }
+
+    /// Makes the next step due.
+    pub(crate) fn retry(
+        &self,
+        now: Timestamp,
+        by: Requester<'_>,
+        require: RequireProof,
+    ) -> Result<RecordWrite, Refused> {
+        let record = &self.record;
+        let keeps = |holder: &DomainRecord| is_kept_by(holder, &record.tenant_id, require);
+        if record.phase == Phase::Failed && self.holder.as_ref().is_some_and(keeps) {
+            return Err(Refused::NotWaiting("another domain holds its name"));
+        }
+        record::operator::retry(record, now, by, self.last_request)
+    }
+
+    /// Begins a renewal.
+    pub(crate) fn renew(&self, now: Timestamp, by: Requester<'_>) -> Result<RecordWrite, Refused> {
+        record::operator::renew(&self.record, now, by)
+    }
+
+    /// Makes the check of a live domain due.
+    pub(crate) fn recheck(
+        &self,
+        now: Timestamp,
+        by: Requester<'_>,
+    ) -> Result<RecordWrite, Refused> {
+        record::operator::recheck(&self.record, now, by, self.last_request)
+    }
+}
+
 async fn find(store: &dyn CertificateStore, target: Target<'_>) -> Result<Found, OperatorError> {
     let record = target.one(store).await?;
     // The update needs the revision that was checked here.
     target.check(&record)?;
-    // Of two requests at once, the later finds the record changed, reads it again, and then reads
-    // the earlier in its history.
-    let last_request = last_request(store, record.id).await?;
-    let holder = store.domain_by_hostname(&record.hostname).await?;
-    Ok(Found {
-        holder: holder.filter(|holder| holder.id != record.id),
-        last_request,
-        record,
-    })
+    Ok(Found::of(store, record).await?)
 }
 
 async fn write(

@@ -63,6 +63,10 @@ words! {
         RemovalsApprove => "removals.approve",
         /// The private keys were encrypted again.
         KeysRotate => "keys.rotate",
+        /// A job on many domains was begun.
+        JobBegin => "job.begin",
+        /// A job was cancelled.
+        JobCancel => "job.cancel",
         /// Issuance was paused.
         IssuancePause => "issuance.pause",
         /// A pause of issuance was ended.

@@ -4,12 +4,14 @@
 //! can compare both.
 
 mod filter;
+mod filter_parts;
 mod filter_text;
 mod place;
 mod plan;
 mod state;
 
 pub use filter::{DomainFilter, EdgeFilter, NameFilter};
+pub use filter_parts::FilterParts;
 pub use filter_text::{FilterError, FilterText};
 pub use place::{Leading, Place, PlaceError};
 pub use plan::{ListOrder, ListPlan, PlaceRange};

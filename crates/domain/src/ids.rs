@@ -103,6 +103,10 @@ id! {
     /// An operator's action that was recorded.
     ActionId
 }
+id! {
+    /// A job of an operator.
+    JobId
+}
 
 #[cfg(test)]
 mod tests {

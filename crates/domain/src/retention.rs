@@ -70,12 +70,14 @@ pub enum Prunable {
     WebhookDelivery,
     /// Tenants of targets, by the time at which a domain was last seen to have one.
     Target,
+    /// Jobs of operators that have ended, by their beginning.
+    Job,
 }
 
 impl Prunable {
     /// Every kind, in the order of a pass: keys before their certificates, certificates before
     /// their orders.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::HistoryLine,
         Self::Bucket,
         Self::Slot,
@@ -91,6 +93,7 @@ impl Prunable {
         Self::IdempotencyKey,
         Self::WebhookDelivery,
         Self::Target,
+        Self::Job,
     ];
 
     /// The stable word for it in logs and in the task's progress.
@@ -111,6 +114,7 @@ impl Prunable {
             Self::Target => "target",
             Self::IdempotencyKey => "idempotency_key",
             Self::WebhookDelivery => "webhook_delivery",
+            Self::Job => "job",
         }
     }
 }
@@ -159,10 +163,10 @@ impl Retention {
             Prunable::SupersededKey => now - self.rollback,
             Prunable::Slot => now - SLOT,
             Prunable::FleetCount => now - FLEET_COUNTS,
-            Prunable::Action => now - ACTIONS,
             Prunable::Target => now - TARGETS,
             Prunable::IdempotencyKey => now - idempotency::KEPT,
             Prunable::WebhookDelivery => now - WEBHOOKS,
+            Prunable::Action | Prunable::Job => now - ACTIONS,
             Prunable::Challenge | Prunable::OrderKey => now - ORDER_GRACE,
             Prunable::Bucket | Prunable::EndedKey | Prunable::Certificate => now,
         }

@@ -13,6 +13,7 @@ mod fleet;
 mod fleet_view;
 mod history;
 mod idempotency;
+mod jobs;
 mod leases;
 mod ledger;
 mod orders;
@@ -38,10 +39,13 @@ use dps_application::ports::store::{
 };
 use dps_domain::action::OperatorAction;
 use dps_domain::idempotency::KeptKey;
+use dps_domain::job::Job;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
 use dps_domain::pause::Pause;
-use dps_domain::{ActionId, CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+use dps_domain::{
+    ActionId, CertificateId, DomainId, Hostname, JobId, LeaseToken, OrderId, Timestamp,
+};
 use rustc_hash::FxHashMap;
 
 pub use count::TableRows;
@@ -116,6 +120,7 @@ struct State {
     targets: BTreeMap<String, (String, Timestamp)>,
     /// By holder and key.
     idempotency: BTreeMap<(String, String), KeptKey>,
+    jobs: BTreeMap<JobId, Job>,
     tokens_drawn: u128,
     /// The name of the process in its leases.
     replica: &'static str,

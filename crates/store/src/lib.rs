@@ -26,6 +26,7 @@ mod fleet;
 mod fleet_view;
 mod idempotency;
 mod installation;
+mod jobs;
 mod json;
 mod ledger;
 mod lock;

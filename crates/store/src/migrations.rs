@@ -33,6 +33,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     34 "0034" "revocations",
     35 "0035" "fewer_triggers",
     36 "0036" "operator_actions",
+    37 "0037" "operator_jobs",
     38 "0038" "webhook_deliveries",
     39 "0039" "idempotency_keys",
     40 "0040" "replicas",

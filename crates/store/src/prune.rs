@@ -146,6 +146,12 @@ statements! {
         "FOR UPDATE",
         ")"
     );
+    JOBS = skipping_locked!(
+        "DELETE FROM operator_jobs WHERE id IN (\
+         SELECT id FROM operator_jobs WHERE id < $1 AND state <> 'running' ORDER BY id LIMIT $2",
+        "FOR UPDATE",
+        ")"
+    );
 }
 
 #[async_trait]
@@ -168,17 +174,20 @@ impl PruneStore for Store {
             Prunable::Target => (TARGETS, args![until, batch.limit]),
             Prunable::FleetCount => (FLEET_COUNTS, args![until, batch.limit]),
             Prunable::WebhookDelivery => (WEBHOOKS, args![until, batch.limit]),
-            Prunable::Action => {
-                // Identifiers are in the order of time.
-                let first = ActionId::new(until, [0; 10]).to_string();
-                (ACTIONS, args![first, batch.limit])
-            }
+            // Identifiers of both are in the order of time.
+            Prunable::Action => (ACTIONS, args![first_id(until), batch.limit]),
+            Prunable::Job => (JOBS, args![first_id(until), batch.limit]),
         };
         let rows = execute(&self.database, sql, args).await?;
         // All that can go are at the head of their index, so a full batch is followed by another.
         let next = (rows >= u64::from(batch.limit)).then(String::new);
         Ok(Pruned { rows, next })
     }
+}
+
+/// The first identifier of a time.
+fn first_id(at: Timestamp) -> String {
+    ActionId::new(at, [0; 10]).to_string()
 }
 
 async fn execute(database: &Database, sql: Sql, args: Vec<Arg>) -> Result<u64, StoreError> {

@@ -58,6 +58,7 @@ tables! {
     INSTALLATION "installation",
     PAUSES "issuance_pauses",
     ACTIONS "operator_actions",
+    JOBS "operator_jobs",
     OUTBOX "outbox",
     REPLICAS "replicas",
     BUCKETS "rate_limit_buckets",

@@ -13,8 +13,8 @@ use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
-    installation, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size, sync,
-    system, targets, wakes, webhooks,
+    installation, jobs, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size,
+    sync, system, targets, wakes, webhooks,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -35,6 +35,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("fleet_view", fleet_view::ALL),
         ("idempotency", idempotency::ALL),
         ("installation", installation::ALL),
+        ("jobs", jobs::ALL),
         ("ledger", ledger::ALL),
         ("ledger::bucket", ledger::bucket::ALL),
         ("ledger::compact", ledger::compact::ALL),

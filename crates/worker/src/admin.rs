@@ -16,6 +16,7 @@ mod explain;
 mod fleet;
 mod idempotency;
 mod issuance;
+mod jobs;
 mod limits;
 mod pages;
 mod params;
@@ -222,6 +223,8 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ca::account))
         .routes(routes!(removals::show))
         .routes(routes!(system::show))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
@@ -230,6 +233,9 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(domains::renew))
         .routes(routes!(domains::recheck))
         .routes(routes!(diagnose::diagnose_domain))
+        .routes(routes!(jobs::preview))
+        .routes(routes!(jobs::begin))
+        .routes(routes!(jobs::cancel))
         .routes(routes!(issuance::pause))
         .routes(routes!(issuance::resume))
         .routes(routes!(issuance::pause_domain))

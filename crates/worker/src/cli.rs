@@ -3,6 +3,7 @@
 pub mod act;
 pub mod activity;
 pub mod backup;
+pub mod bulk;
 pub mod config;
 pub mod diagnose;
 pub mod doctor;
@@ -28,6 +29,7 @@ use clap_complete::Shell;
 use dps_domain::ActionId;
 
 use self::act::{ClaimArgs, Why};
+use self::bulk::{JobsCommand, OnDomains};
 use self::filter::FilterArgs;
 use self::fleet::By;
 use crate::config::Role;
@@ -89,7 +91,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         pg_dump: Option<PathBuf>,
     },
-    /// List, count and show domains, retry a step, renew a certificate, check a live domain
+    /// List, count and show domains; retry, renew, check, pause and resume one or many
     #[command(subcommand)]
     Domains(Domains),
     /// Explain from what is stored where a domain stands, who must act, and what is next
@@ -151,6 +153,9 @@ pub enum Command {
     /// Pause and resume the placing of orders, for everything, a tenant or a hostname
     #[command(subcommand)]
     Issuance(issuance::Issuance),
+    /// List, show and cancel jobs: actions on many domains, which the service works off
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// List the actions of operators, the newest first: who did what, when and why
     ///
     /// Actions of the command line and of the admin API are kept for 400 days.
@@ -269,39 +274,28 @@ pub enum Domains {
         #[arg(long)]
         json: bool,
     },
-    /// Make a domain's next step due now
-    Retry {
-        /// The hostname
-        host: String,
-        /// The claim
-        #[command(flatten)]
-        which: ClaimArgs,
-        /// The reason
-        #[command(flatten)]
-        why: Why,
-    },
-    /// Renew a domain's certificate now, regardless of its age
-    Renew {
-        /// The hostname
-        host: String,
-        /// The claim
-        #[command(flatten)]
-        which: ClaimArgs,
-        /// The reason
-        #[command(flatten)]
-        why: Why,
-    },
-    /// Check now whether the DNS and CAA records of a live domain are still right
-    Recheck {
-        /// The hostname
-        host: String,
-        /// The claim
-        #[command(flatten)]
-        which: ClaimArgs,
-        /// The reason
-        #[command(flatten)]
-        why: Why,
-    },
+    /// Make the next step of domains due now
+    ///
+    /// With options instead of a hostname, a preview says what would be done to how many. With
+    /// --yes the service does it in batches, also after this command has ended.
+    Retry(OnDomains),
+    /// Renew certificates now, regardless of their age, each with a new key
+    ///
+    /// Certificates are served until they are replaced. Many are previewed first, as with retry.
+    #[command(visible_alias = "reissue")]
+    Renew(OnDomains),
+    /// Check now whether the DNS and CAA records of live domains are still right
+    ///
+    /// Many are previewed first, as with retry.
+    Recheck(OnDomains),
+    /// Place no orders for hostnames until they are resumed, not even for renewals
+    ///
+    /// Many are previewed first, as with retry. `dps issuance pause` pauses a tenant or everything.
+    Pause(OnDomains),
+    /// End the pauses of hostnames
+    ///
+    /// Many are previewed first, as with retry.
+    Resume(OnDomains),
 }
 
 /// `dps removals …`.
@@ -497,6 +491,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "removals",
             "limits",
             "issuance",
+            "jobs",
             "activity",
             "webhooks",
             "store",

@@ -14,12 +14,15 @@ use dps_application::rotation;
 use dps_database::PostgresPrograms;
 use dps_domain::Hostname;
 use dps_domain::action::{ActionKind, ActionScope, OperatorAction};
+use dps_domain::job::DomainAction;
+use dps_domain::limits::LimitKind;
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::act::{self, Author, Deed};
+use crate::cli::act::{self, Author};
+use crate::cli::bulk::{self, OnDomains};
 use crate::cli::output::outln;
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, Webhooks,
@@ -74,21 +77,16 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             in_store(path, act).await
         }
         Command::Edges { json, command } => run_edges(path, json, command).await,
-        Command::Removals(command) => {
-            let now = SystemClock.now();
-            let act = async |store: &Store| match command {
-                Removals::Show => removals::show(store, now).await,
-                Removals::Approve { why } => {
-                    removals::approve(store, &Author::of_command(why), now).await
-                }
-            };
-            in_store(path, act).await
-        }
+        Command::Removals(command) => run_removals(path, command).await,
         Command::Limits(command) => {
             let settings = load(path)?;
             let act = async |store: &Store| print_limits(store, &settings, command).await;
             with_store(&settings, act).await?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Jobs(command) => {
+            let act = async |store: &Store| bulk::jobs(store, command, SystemClock.now()).await;
+            in_store(path, act).await
         }
         Command::Issuance(command) => {
             let act = async |store: &Store| issuance::run(store, command, SystemClock.now()).await;
@@ -310,21 +308,22 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
             let host = hostname(&host)?;
             domains::show(store, policy, which.of(&host), &options, has_left).await?;
         }
-        Domains::Retry { host, which, why } => {
-            let (author, host) = (Author::of_command(why), hostname(&host)?);
-            let retry = Deed::Retry(policy.ownership.require);
-            act::on_domain(store, retry, &author, now, which.of(&host)).await?;
-        }
-        Domains::Renew { host, which, why } => {
-            let (author, host) = (Author::of_command(why), hostname(&host)?);
-            act::on_domain(store, Deed::Renew, &author, now, which.of(&host)).await?;
-        }
-        Domains::Recheck { host, which, why } => {
-            let (author, host) = (Author::of_command(why), hostname(&host)?);
-            act::on_domain(store, Deed::Recheck, &author, now, which.of(&host)).await?;
-        }
+        Domains::Retry(on) => act_on(store, settings, DomainAction::Retry, on).await?,
+        Domains::Renew(on) => act_on(store, settings, DomainAction::Renew, on).await?,
+        Domains::Recheck(on) => act_on(store, settings, DomainAction::Recheck, on).await?,
+        Domains::Pause(on) => act_on(store, settings, DomainAction::Pause, on).await?,
+        Domains::Resume(on) => act_on(store, settings, DomainAction::Resume, on).await?,
     }
     Ok(())
+}
+
+async fn run_removals(path: Option<&Path>, command: Removals) -> anyhow::Result<ExitCode> {
+    let now = SystemClock.now();
+    let act = async |store: &Store| match command {
+        Removals::Show => removals::show(store, now).await,
+        Removals::Approve { why } => removals::approve(store, &Author::of_command(why), now).await,
+    };
+    in_store(path, act).await
 }
 
 async fn run_edges(
@@ -342,6 +341,33 @@ async fn run_edges(
     };
     with_store(&settings, act).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Acts on one domain, or on many after a preview.
+async fn act_on(
+    store: &Store,
+    settings: &Settings,
+    action: DomainAction,
+    mut on: OnDomains,
+) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let Some(host) = on.host.take() else {
+        let orders = settings
+            .lets_encrypt
+            .effective_limits()
+            .get(LimitKind::NewOrders);
+        return bulk::run(store, action, on, orders, now).await;
+    };
+    let (host, claim) = (hostname(&host)?, on.take_claim());
+    if on.chooses_many() {
+        anyhow::bail!("a hostname is one domain: leave out the options that are for many");
+    }
+    if matches!(action, DomainAction::Pause | DomainAction::Resume) && claim.is_given() {
+        anyhow::bail!("a pause is of every claim of a hostname: leave out --id and --tenant");
+    }
+    let author = Author::of_command(on.why);
+    let require = settings.policy().ownership.require;
+    act::on_domain(store, action, &author, now, claim.of(&host), require).await
 }
 
 async fn print_limits(store: &Store, settings: &Settings, command: Limits) -> anyhow::Result<()> {

@@ -75,12 +75,7 @@ pub async fn resume(
     let was_paused = store.pause_delete(scope, &action).await?;
     let mut others = Vec::new();
     if was_paused {
-        tracing::warn!(
-            scope = of.as_str(),
-            subject = scope.subject(),
-            by = by.who,
-            "issuance.resumed"
-        );
+        log_resumed(by, scope);
     } else {
         others = in_force(store).await?;
     }
@@ -112,6 +107,35 @@ pub async fn resume(
     }
     let is_complete = true;
     Ok(Resumed { woken, is_complete })
+}
+
+/// Ends the pause of a record's hostname, and makes its order due if it waits. An order that
+/// another pause covers waits again. Returns whether there was anything to do.
+pub async fn resume_record(
+    store: &dyn CertificateStore,
+    by: Requester<'_>,
+    now: Timestamp,
+    record: &DomainRecord,
+) -> Result<bool, StoreError> {
+    let scope = PauseScope::Domain(record.hostname.clone());
+    let (kind, of) = (ActionKind::IssuanceResume, scope.kind());
+    let action = OperatorAction::new(by, now, kind, of, scope.subject());
+    let was_paused = store.pause_delete(&scope, &action).await?;
+    if was_paused {
+        log_resumed(by, &scope);
+    }
+    // A crash between both leaves an order that waits without its pause.
+    let is_woken = wake(store, (by.who, now), record, &scope).await?;
+    Ok(was_paused || is_woken)
+}
+
+fn log_resumed(by: Requester<'_>, scope: &PauseScope) {
+    tracing::warn!(
+        scope = scope.kind().as_str(),
+        subject = scope.subject(),
+        by = by.who,
+        "issuance.resumed"
+    );
 }
 
 /// The scopes of all pauses in force.

@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod deployments;
 pub mod error;
 pub mod idempotency;
+pub mod jobs;
 pub mod leases;
 pub mod limits;
 pub mod orders;
@@ -35,6 +36,7 @@ pub use certificates::{IssuedStore, NewCertificate, Served, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
 pub use idempotency::IdempotencyStore;
+pub use jobs::JobStore;
 pub use leases::{Lease, LeaseStore, RunningLease, WriteResult};
 pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
@@ -58,6 +60,7 @@ pub trait CertificateStore:
     + IssuedStore
     + DeploymentStore
     + IdempotencyStore
+    + JobStore
     + LeaseStore
     + LimitStore
     + OrderStore

@@ -11,6 +11,7 @@ mod diagnose;
 mod directories;
 mod fleet;
 mod http_probe;
+mod jobs;
 mod limits;
 mod lost_orders;
 mod odd_cabinet;

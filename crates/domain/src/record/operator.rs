@@ -28,18 +28,18 @@ pub struct Requester<'a> {
     /// The reason that was given.
     pub reason: Option<&'a str>,
     /// The way by which the request came.
-    pub via: Via,
+    pub via: Via<'a>,
 }
 
 /// The way by which a request of an operator came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
+pub enum Via<'a> {
     /// A command on a machine that can open the store.
     CommandLine,
     /// A call of the admin API.
     AdminApi {
         /// The role of the caller's token.
-        role: &'static str,
+        role: &'a str,
     },
 }
 

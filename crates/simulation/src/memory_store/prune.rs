@@ -94,6 +94,7 @@ impl State {
             Prunable::Action => self.prune_actions(until, limit),
             Prunable::Target => self.prune_targets(until, limit),
             Prunable::IdempotencyKey => self.prune_idempotency_keys(until, limit),
+            Prunable::Job => self.prune_jobs(until, limit),
         };
         full(rows, batch.limit)
     }

@@ -15,6 +15,7 @@ mod faults;
 mod fleet;
 mod fleet_view;
 mod idempotency;
+mod jobs;
 mod leases;
 mod ledger;
 mod lock;
@@ -226,6 +227,10 @@ contract! {
         actions: [
             an_action_is_recorded_with_what_it_does_and_only_then,
             actions_are_read_newest_first_in_pages_and_go_after_400_days,
+        ],
+        jobs: [
+            a_job_is_worked_at_by_one_process_and_continues_at_its_place,
+            jobs_are_listed_cancelled_and_go_400_days_after_they_ended,
         ],
         pauses: [
             a_pause_holds_back_the_orders_that_it_covers_and_takes_no_token,

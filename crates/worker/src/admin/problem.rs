@@ -136,7 +136,7 @@ pub(super) enum ActionRefusals {
     /// The role of the token does not allow the call.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(AdminProblemDocument),
-    /// The service does not know the domain or the edge.
+    /// The service does not know the domain, edge or job.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(AdminProblemDocument),
     /// The state does not allow the call, or others change it at the same time.
@@ -318,12 +318,15 @@ impl From<OperatorError> for Refusal {
         let code = match error {
             OperatorError::Store(error) => return error.into(),
             OperatorError::TooSoon { wait, .. } => return Self::too_many(error.to_string(), wait),
+            OperatorError::Changed(_) => AdminProblem::RecordChanged,
             OperatorError::Unknown(_)
             | OperatorError::NoSuchClaim(_)
-            | OperatorError::UnknownTenant(_) => AdminProblem::NotFound,
-            OperatorError::Changed(_) => AdminProblem::RecordChanged,
+            | OperatorError::UnknownTenant(_)
+            | OperatorError::UnknownJob(_) => AdminProblem::NotFound,
             OperatorError::NotPaused(_)
             | OperatorError::SeveralClaims { .. }
+            | OperatorError::JobEnded(_)
+            | OperatorError::MoreThanConfirmed { .. }
             | OperatorError::NotLive { .. }
             | OperatorError::NotWaiting { .. }
             | OperatorError::Contended(_) => AdminProblem::Conflict,

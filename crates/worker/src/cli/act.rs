@@ -1,10 +1,12 @@
 //! Commands that act on a domain, and the author and reason of every action.
 
 use clap::Args;
-use dps_application::operator::{self, Target, WhichClaim};
+use dps_application::operator::{self, Target, WhichClaim, pauses};
 use dps_application::ports::CertificateStore;
 use dps_domain::action::check_reason;
+use dps_domain::job::DomainAction;
 use dps_domain::ownership::RequireProof;
+use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::Requester;
 use dps_domain::{DomainId, Hostname, Timestamp};
 
@@ -36,6 +38,11 @@ pub struct ClaimArgs {
 }
 
 impl ClaimArgs {
+    /// Whether a claim is named.
+    pub const fn is_given(&self) -> bool {
+        self.id.is_some() || self.tenant.is_some()
+    }
+
     /// The claim of a hostname.
     pub fn of<'a>(&'a self, hostname: &'a Hostname) -> Target<'a> {
         let (id, tenant) = (self.id, self.tenant.as_deref());
@@ -79,38 +86,45 @@ pub fn print_if_cut_short(is_complete: bool) -> Result<(), OutputError> {
     outln!("The time was up before all were reached; the same command again reaches the others.")
 }
 
-/// An action on one domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// Make the next step due. Where this requires proofs, the DNS check decides between tenants.
-    Retry(RequireProof),
-    /// Begin a renewal.
-    Renew,
-    /// Check a live domain.
-    Recheck,
-}
-
-/// Acts on one domain, and prints what follows.
+/// Acts on one domain, and prints what follows. `require` says whether the DNS check decides
+/// between tenants.
 pub async fn on_domain(
     store: &dyn CertificateStore,
-    deed: Deed,
+    action: DomainAction,
     author: &Author,
     now: Timestamp,
     target: Target<'_>,
+    require: RequireProof,
 ) -> anyhow::Result<()> {
     let by = author.requester();
-    let record = match deed {
-        Deed::Retry(require) => operator::retry(store, by, now, target, require).await?,
-        Deed::Renew => operator::renew(store, by, now, target).await?,
-        Deed::Recheck => operator::recheck(store, by, now, target).await?,
+    let host = target.hostname;
+    let scope = PauseScope::Domain(host.clone());
+    let record = match action {
+        DomainAction::Retry => operator::retry(store, by, now, target, require).await?,
+        DomainAction::Renew => operator::renew(store, by, now, target).await?,
+        DomainAction::Recheck => operator::recheck(store, by, now, target).await?,
+        DomainAction::Pause => {
+            pauses::pause(store, by, now, &scope).await?;
+            outln!("{host}: no order is placed until `dps domains resume {host}`.")?;
+            return Ok(());
+        }
+        DomainAction::Resume => {
+            let done = pauses::resume(store, by, now, &scope, &operator::in_time()).await?;
+            let woken = done.woken;
+            outln!("{host}: the pause has ended; {woken} orders are due now.")?;
+            print_if_cut_short(done.is_complete)?;
+            return Ok(());
+        }
     };
     let (hostname, phase) = (&record.hostname, record.phase.name());
-    match deed {
-        Deed::Retry(_) => outln!("{hostname}: the next step is due now ({phase}).")?,
-        Deed::Renew => outln!(
+    match action {
+        DomainAction::Renew => outln!(
             "{hostname}: the renewal is due now; the current certificate is served until then."
         )?,
-        Deed::Recheck => outln!("{hostname}: the check of its DNS and CAA records is due now.")?,
+        DomainAction::Recheck => {
+            outln!("{hostname}: the check of its DNS and CAA records is due now.")?;
+        }
+        _ => outln!("{hostname}: the next step is due now ({phase}).")?,
     }
     Ok(())
 }

@@ -14,6 +14,14 @@ pub struct FilterArgs {
     /// Only hostnames that contain this
     #[arg(value_name = "TEXT", value_parser = containing, conflicts_with_all = ["name", "prefix", "suffix"])]
     containing: Option<NameFilter>,
+    /// The other options
+    #[command(flatten)]
+    options: FilterOptions,
+}
+
+/// The options that name parts of a filter.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterOptions {
     /// Only this hostname
     #[arg(long, value_name = "HOST", value_parser = name, conflicts_with_all = ["prefix", "suffix"])]
     name: Option<NameFilter>,
@@ -59,13 +67,25 @@ pub struct UnknownEdge {
 impl FilterArgs {
     /// The filter.
     pub fn filter(self) -> DomainFilter {
+        let filter = self.options.filter();
+        DomainFilter {
+            name: self.containing.or(filter.name),
+            ..filter
+        }
+    }
+}
+
+impl FilterOptions {
+    /// Takes the tenant out of the filter.
+    pub(super) fn take_tenant(&mut self) -> Option<String> {
+        self.tenant.take()
+    }
+
+    /// The filter.
+    pub fn filter(self) -> DomainFilter {
         let edge = self.edge.map(EdgeFilter::Serving);
         DomainFilter {
-            name: self
-                .containing
-                .or(self.name)
-                .or(self.prefix)
-                .or(self.suffix),
+            name: self.name.or(self.prefix).or(self.suffix),
             tenant: self.tenant,
             status: self.status,
             code: self.code,

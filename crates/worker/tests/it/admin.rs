@@ -398,6 +398,10 @@ async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
     world.wait_for_code(&waiting, "DNS_NXDOMAIN").await;
     let (_, edges) = api.get("/admin/v1/edges", VIEWER).await;
     let edge = edges["items"][0]["name"].clone();
+    // A job that can be cancelled for an hour: no domain refuses its action.
+    let wanted = json!({ "action": "pause", "filter": {}, "pacePerHour": 1, "confirm": 2 });
+    let (status, job) = api.post("/admin/v1/jobs", ADMIN, wanted).await;
+    assert_eq!(status, StatusCode::OK, "{job}");
     let document = serde_json::to_value(dps_worker::admin::openapi_document()).unwrap();
     let check = ApiCheck {
         document: Document::new(document),
@@ -413,10 +417,14 @@ async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
             ("limit", vec![json!(10), json!("NewOrders")]),
             ("by", vec![json!("status"), json!("tenant")]),
             ("name", vec![json!(HOST), edge]),
-            ("id", vec![json!("tenant-1")]),
             ("reason", vec![json!("as asked")]),
             ("Idempotency-Key", vec![json!("1"), json!("2"), json!("3")]),
             ("If-Match", vec![json!("*"), json!("\"unknown\"")]),
+            ("id", vec![json!("tenant-1"), job["id"].clone()]),
+            ("action", vec![json!("retry"), json!("recheck")]),
+            ("confirm", vec![json!(5)]),
+            ("filter", vec![json!({}), json!({ "status": "Active" })]),
+            ("pacePerHour", vec![json!(600)]),
         ]),
         allowed_faults: Vec::new(),
         requests: 40,

@@ -28,6 +28,7 @@ mod fleet;
 mod hairpin;
 mod http_probe;
 mod issuance;
+mod jobs;
 mod limits;
 mod mistakes;
 mod moving;
