@@ -76,7 +76,7 @@ pub(super) fn unwritable(error: &StoreError) -> Row {
     row.with(json!({ "error": with_causes(error) }))
 }
 
-/// A fault of ours: the customer's sentences say nothing of it, so the row has no code.
+/// The service's own failure: no customer's sentence names it, so the row has no code.
 fn failed(message: String) -> Row {
     Row {
         severity: Severity::Error,
