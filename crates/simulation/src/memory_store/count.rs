@@ -45,6 +45,7 @@ impl MemoryStore {
         };
         tables.push(alone("renewal_questions", state.polls.len()));
         tables.push(alone("rate_limit_buckets", state.buckets.len()));
+        tables.push(alone("target_tenants", state.targets.len()));
         tables
     }
 }
