@@ -167,7 +167,9 @@ pub fn openapi_document() -> OpenApi {
         "Source of truth for custom domains. The service calls only /internal/v1; a platform with its own Cabinet \
          implements that part. For the proof of ownership, it gives each domain an unguessable target of its own and \
          each tenant a stable tenantId, takes claims of several tenants to one hostname, gives a tenant that returns its \
-         former target, and shows ownershipVerification and lastErrorMessage to the customer. /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
+         former target, and shows ownershipVerification and lastErrorMessage to the customer. \
+         It keeps ownershipVerification and shows it in the answer to the report; the service warns if it does not. \
+         /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
          (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );

@@ -194,15 +194,16 @@ impl Cabinet for HttpCabinet {
         version: u64,
         report: &StatusReport,
     ) -> Result<ReportAnswer, CabinetError> {
+        let report = wire::report(report);
         let call = self
             .call(Method::POST, &format!("/{id}/status"))
             .header(http::header::IF_MATCH, version_tag(version))
-            .json(&wire::report(report));
+            .json(&report);
         let answer = self.send(call).await?;
         match answer.status() {
             status if status.is_success() => {
-                let version = wire::version(answer, MAX_DOMAIN_BYTES).await;
-                Ok(ReportAnswer::Accepted { version })
+                let proof = report.ownership_verification.as_ref();
+                Ok(wire::accepted(answer, proof, MAX_DOMAIN_BYTES).await)
             }
             // The contract says 409; RFC 9110 §13.1.1 would say 412.
             StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {

@@ -11,6 +11,8 @@ use dps_application::ports::Cabinet;
 use dps_application::ports::cabinet::{
     CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport,
 };
+use dps_domain::ownership::ProofValue;
+use dps_domain::record::report::ProofRecord;
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use raw::{RawServer, read_head};
@@ -489,6 +491,14 @@ fn failed() -> StatusReport {
     }
 }
 
+/// The answer to a report without a TXT record.
+fn accepted(version: Option<u64>) -> ReportAnswer {
+    ReportAnswer::Accepted {
+        version,
+        keeps_proof: None,
+    }
+}
+
 #[tokio::test]
 async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
     let (server, mut seen) = recording(response(
@@ -501,7 +511,7 @@ async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
         .report(id(), 7, &failed())
         .await
         .unwrap();
-    assert_eq!(answer, ReportAnswer::Accepted { version: Some(8) });
+    assert_eq!(answer, accepted(Some(8)));
     let (head, body) = seen.recv().await.unwrap();
     assert!(
         head.starts_with(&format!(
@@ -519,6 +529,86 @@ async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_report_tells_whether_its_proof_was_kept() {
+    let name = "_dps-challenge.shop.example.com";
+    let value = ProofValue::new([0x5e; 16]);
+    let report = StatusReport {
+        proof: Some(ProofRecord {
+            name: name.to_owned(),
+            value: value.clone(),
+        }),
+        ..failed()
+    };
+    let record = |name: &str, value: &str| json!({"name": name, "type": "TXT", "value": value});
+    let showing = |record: Value| {
+        let mut domain = domain(ID, "PendingDns", 8);
+        domain["ownershipVerification"] = record;
+        domain.to_string()
+    };
+    let tag = "ETag: \"8\"\r\n";
+    let other = "dps-verify=00000000000000000000000000000007";
+    for (status, headers, body, keeps_proof) in [
+        (
+            "200 OK",
+            tag,
+            showing(record(name, value.as_str())),
+            Some(true),
+        ),
+        (
+            "200 OK",
+            "",
+            showing(record("_DPS-challenge.shop.example.com", value.as_str())),
+            Some(true),
+        ),
+        ("200 OK", tag, showing(record(name, other)), Some(false)),
+        (
+            "200 OK",
+            tag,
+            showing(record("shop.example.com", value.as_str())),
+            Some(false),
+        ),
+        ("200 OK", tag, showing(Value::Null), Some(false)),
+        ("200 OK", tag, showing(json!("TXT")), Some(false)),
+        (
+            "200 OK",
+            "",
+            domain(ID, "PendingDns", 8).to_string(),
+            Some(false),
+        ),
+        // A later status of the contract is a domain's too.
+        (
+            "200 OK",
+            tag,
+            domain(ID, "Suspended", 8).to_string(),
+            Some(false),
+        ),
+        ("200 OK", "", r#"{"version":8}"#.to_owned(), None),
+        ("200 OK", tag, "fine".to_owned(), None),
+        ("200 OK", tag, "null".to_owned(), None),
+        ("204 No Content", tag, String::new(), None),
+    ] {
+        let bytes = response(status, headers, &body);
+        let server = RawServer::answering(bytes.clone()).await;
+        let cabinet = cabinet(server.address());
+        let answer = cabinet.report(id(), 7, &report).await.unwrap();
+        let expected = ReportAnswer::Accepted {
+            version: Some(8),
+            keeps_proof,
+        };
+        assert_eq!(answer, expected, "{bytes}");
+    }
+    // An answer that breaks off in its body is an answer.
+    let cut = format!("HTTP/1.1 200 OK\r\n{tag}Content-Length: 900\r\n\r\n{{\"status\"");
+    let server = RawServer::answering(cut).await;
+    let answer = cabinet(server.address()).report(id(), 7, &report).await;
+    assert_eq!(answer.unwrap(), accepted(Some(8)));
+    // A report without a record tells nothing.
+    let server = serving(&domain(ID, "PendingDns", 8)).await;
+    let answer = cabinet(server.address()).report(id(), 7, &failed()).await;
+    assert_eq!(answer.unwrap(), accepted(Some(8)));
+}
+
+#[tokio::test]
 async fn every_answer_to_a_report_has_its_meaning() {
     let illegal = r#"{"code":"ILLEGAL_MOVE","detail":"Removed is the end"}"#;
     let problem = "Content-Type: application/problem+json; charset=utf-8\r\n";
@@ -528,11 +618,11 @@ async fn every_answer_to_a_report_has_its_meaning() {
     for (bytes, expected) in [
         (
             response("204 No Content", "ETag: \"9\"\r\n", ""),
-            ReportAnswer::Accepted { version: Some(9) },
+            accepted(Some(9)),
         ),
         (
             response("200 OK", "", r#"{"version":10,"strange":true}"#),
-            ReportAnswer::Accepted { version: Some(10) },
+            accepted(Some(10)),
         ),
         (response("409 Conflict", "", ""), ReportAnswer::VersionMoved),
         (
@@ -547,13 +637,10 @@ async fn every_answer_to_a_report_has_its_meaning() {
             response("410 Gone", problem, r#"{"code":"NOT_FOUND"}"#),
             ReportAnswer::Gone,
         ),
-        (
-            response("200 OK", "", "fine"),
-            ReportAnswer::Accepted { version: None },
-        ),
+        (response("200 OK", "", "fine"), accepted(None)),
         (
             response("204 No Content", "ETag: \"9223372036854775808\"\r\n", ""),
-            ReportAnswer::Accepted { version: None },
+            accepted(None),
         ),
         (
             response("422 No", "", illegal),

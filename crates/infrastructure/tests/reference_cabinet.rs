@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use dps_application::ports::Cabinet;
 use dps_application::ports::cabinet::{CabinetFault, CabinetPage, ReportAnswer, StatusReport};
 use dps_cabinet::{Settings, bind};
+use dps_domain::ownership::ProofValue;
+use dps_domain::record::report::ProofRecord;
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use serde_json::{Value, json};
@@ -178,6 +180,7 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
     let answer = service.report(id, found.version, &failed).await.unwrap();
     let ReportAnswer::Accepted {
         version: Some(version),
+        ..
     } = answer
     else {
         panic!("{answer:?}")
@@ -187,10 +190,27 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
     assert_eq!(
         again,
         ReportAnswer::Accepted {
-            version: Some(version)
+            version: Some(version),
+            keeps_proof: None,
         },
         "a report whose answer was lost is sent again"
     );
+    // An answer to a report with a record shows that the record is kept.
+    let asked = StatusReport {
+        proof: Some(ProofRecord {
+            name: "_dps-challenge.shop.example.com".to_owned(),
+            value: ProofValue::new([0x5e; 16]),
+        }),
+        ..failed.clone()
+    };
+    let answer = service.report(id, version, &asked).await.unwrap();
+    let ReportAnswer::Accepted {
+        version: Some(version),
+        keeps_proof: Some(true),
+    } = answer
+    else {
+        panic!("{answer:?}")
+    };
     let stale = service
         .report(id, found.version, &plain(Status::Issuing))
         .await
@@ -202,6 +222,7 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
         .unwrap();
     let ReportAnswer::Accepted {
         version: Some(version),
+        ..
     } = answer
     else {
         panic!("{answer:?}")

@@ -27,6 +27,7 @@ struct State {
     held: BTreeMap<DomainId, Held>,
     /// Number of domains, and when they were counted.
     domains: Option<(u64, Timestamp)>,
+    drops_proofs: bool,
 }
 
 /// A removal that waits for an operator.
@@ -53,6 +54,9 @@ pub struct CabinetStatus {
     pub refused: Option<(RefusedItem, usize)>,
     /// Removals that wait for an operator.
     pub held_removals: usize,
+    /// True if the Cabinet accepted the last report of a TXT record without keeping the record;
+    /// false before the first such report.
+    pub drops_proofs: bool,
 }
 
 impl CabinetHealth {
@@ -141,6 +145,12 @@ impl CabinetHealth {
         self.state().domains = Some((domains, now));
     }
 
+    /// Notes whether the Cabinet kept the TXT record of a report. Returns whether that is new.
+    pub(crate) fn note_proof(&self, is_kept: bool) -> bool {
+        let before = std::mem::replace(&mut self.state().drops_proofs, !is_kept);
+        before == is_kept
+    }
+
     /// Ends the wait of a removal.
     pub(crate) fn release(&self, id: DomainId) {
         self.state().held.remove(&id);
@@ -157,6 +167,7 @@ impl CabinetHealth {
             problem: state.problem.clone(),
             refused: refused.map(|(item, _)| (item.clone(), state.refused.len())),
             held_removals: state.held.len(),
+            drops_proofs: state.drops_proofs,
         }
     }
 }
@@ -264,6 +275,17 @@ mod tests {
         assert!(health.status().check(NOW, MINUTE).is_err());
         health.forget_old(&[], NOW + 2 * MINUTE);
         assert_eq!(health.status().check(NOW, MINUTE), Ok(()));
+    }
+
+    #[test]
+    fn a_dropped_proof_is_new_once_and_forgotten_when_one_is_kept() {
+        let health = CabinetHealth::default();
+        assert!(!health.note_proof(true));
+        assert!(health.note_proof(false));
+        assert!(!health.note_proof(false));
+        assert!(health.status().drops_proofs);
+        assert!(health.note_proof(true));
+        assert!(!health.status().drops_proofs);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub enum ReportAnswer {
     Accepted {
         /// The domain's version after the report; `None` when the answer has none.
         version: Option<u64>,
+        /// Whether the answer's domain shows the TXT record that the report carried; `None` if the
+        /// report carried none, or the answer has no domain.
+        keeps_proof: Option<bool>,
     },
     /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something
     /// meanwhile.

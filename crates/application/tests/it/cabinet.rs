@@ -20,6 +20,7 @@ pub(crate) const HABITS: Habits = Habits {
     hold: None,
     has_feed: false,
     feeds_reports: false,
+    keeps_proofs: true,
 };
 
 #[derive(Debug, Default)]
@@ -200,12 +201,17 @@ impl Cabinet for WatchedCabinet {
             });
         }
         let answer = self.model.report(id, version, report).await?;
-        let ReportAnswer::Accepted { version } = answer else {
+        let ReportAnswer::Accepted {
+            version,
+            keeps_proof,
+        } = answer
+        else {
             return Ok(answer);
         };
         self.with(|traffic| traffic.reported.push((id, report.clone())));
         Ok(ReportAnswer::Accepted {
             version: version.filter(|_| !unversioned),
+            keeps_proof,
         })
     }
 }

@@ -12,6 +12,7 @@ mod directories;
 mod fleet;
 mod http_probe;
 mod jobs;
+mod kept_proofs;
 mod limits;
 mod lost_orders;
 mod odd_cabinet;

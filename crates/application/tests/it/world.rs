@@ -13,7 +13,7 @@ use dps_domain::phase::Lane;
 use dps_domain::record::settle;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use dps_simulation::models::ca::CaModel;
-use dps_simulation::models::cabinet::CabinetModel;
+use dps_simulation::models::cabinet::{CabinetModel, Habits};
 use dps_simulation::models::dns::Names;
 use dps_simulation::models::edges::EdgeFleet;
 use dps_simulation::models::edges::port::ProbeModel;
@@ -50,6 +50,15 @@ impl World {
         world
     }
 
+    /// The same beside a Cabinet with these habits.
+    pub(crate) async fn with_habits(habits: Habits) -> Self {
+        let (clock, randomness) = (clock(), randomness());
+        let store = memory_store(Arc::clone(&randomness), Arc::clone(&clock) as _).await;
+        let world = Self::around(store, clock, randomness, habits);
+        world.add(1, HOST, "acme").await;
+        world
+    }
+
     /// One more domain that is due and whose DNS is right.
     pub(crate) async fn add(&self, number: u128, host: &str, tenant: &str) {
         self.dns.point(host);
@@ -80,7 +89,7 @@ impl World {
     async fn empty() -> Self {
         let (clock, randomness) = (clock(), randomness());
         let store = memory_store(Arc::clone(&randomness), Arc::clone(&clock) as _).await;
-        Self::around(store, clock, randomness)
+        Self::around(store, clock, randomness, HABITS)
     }
 
     /// A world on the database at `url`.
@@ -90,13 +99,14 @@ impl World {
             dps_store::StoreOptions::new(Arc::clone(&randomness), Arc::clone(&clock) as _);
         let store = dps_store::Store::connect(url, options).await.unwrap();
         store.migrate().await.unwrap();
-        Self::around(Arc::new(store), clock, randomness)
+        Self::around(Arc::new(store), clock, randomness, HABITS)
     }
 
     fn around(
         store: Arc<dyn CertificateStore>,
         clock: Arc<MockClock>,
         randomness: Arc<dyn Randomness>,
+        habits: Habits,
     ) -> Self {
         let names = names(&clock);
         let time = TrueTime::new(Arc::clone(&clock) as _);
@@ -119,7 +129,7 @@ impl World {
         let book = Arc::clone(&names.book);
         let dns = Arc::new(Dns::new(names));
         let counters = Arc::new(Counters::default());
-        let cabinet = CabinetModel::new(&scenario(), book, HABITS);
+        let cabinet = CabinetModel::new(&scenario(), book, habits);
         let cabinet = Arc::new(WatchedCabinet::new(cabinet));
         let service = Service {
             store,

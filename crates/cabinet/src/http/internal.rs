@@ -167,6 +167,10 @@ pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Respon
 /// It applies to the version in `If-Match`. If the domain already has these values, the response is
 /// 200 with the current document, at any version. So a report whose response was lost can be sent
 /// again.
+///
+/// The response shows the `ownershipVerification` that the report carried. If it shows a domain
+/// without that record, the service's readiness warns. A response without a body (204) is taken
+/// too; the version is then read from `ETag`, and nothing is known of the record.
 #[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
     operation_id = "reportDomainStatus",
     params(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use dps_application::ports::cabinet::{
-    CabinetDomain, CabinetError, CabinetPage, RefusedItem, StatusReport,
+    CabinetDomain, CabinetError, CabinetPage, RefusedItem, ReportAnswer, StatusReport,
 };
 use dps_cabinet_api::{DomainEntry, OwnershipVerification, limits, parse_version_tag, read_domain};
 use dps_domain::{DomainId, Failure};
@@ -114,18 +114,36 @@ fn details(failure: &Failure) -> Option<Map<String, Value>> {
     }
 }
 
-/// The version after a report: from the entity tag, else from the domain in the body. `None` when
-/// neither has it.
-pub(super) async fn version(answer: Response, limit: usize) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u64,
-    }
+/// Reads the answer to an accepted report that carried `proof`. The version is that of the entity
+/// tag, else that of the domain in the body.
+pub(super) async fn accepted(
+    answer: Response,
+    proof: Option<&OwnershipVerification>,
+    limit: usize,
+) -> ReportAnswer {
     let tag = answer.headers().get(http::header::ETAG);
     let tagged = tag.and_then(|tag| parse_version_tag(tag.to_str().ok()?));
-    let version = match tagged {
-        Some(version) => version,
-        None => json::<Versioned>(answer, limit).await.ok()?.version,
+    // The body is read only if it can say more than the tag.
+    let body = if tagged.is_some() && proof.is_none() {
+        None
+    } else {
+        json::<Map<String, Value>>(answer, limit).await.ok()
     };
-    i64::try_from(version).is_ok().then_some(version)
+    let body = body.as_ref();
+    let version = tagged.or_else(|| body?.get("version")?.as_u64());
+    ReportAnswer::Accepted {
+        version: version.filter(|version| i64::try_from(*version).is_ok()),
+        keeps_proof: proof.and_then(|proof| shows(body?, proof)),
+    }
+}
+
+/// Whether the body shows the record; `None` if it is no domain.
+fn shows(body: &Map<String, Value>, proof: &OwnershipVerification) -> Option<bool> {
+    body.get("status").filter(|status| status.is_string())?;
+    let shown = body
+        .get("ownershipVerification")
+        .and_then(|record| OwnershipVerification::deserialize(record).ok());
+    Some(shown.is_some_and(|shown| {
+        shown.name.eq_ignore_ascii_case(&proof.name) && shown.value == proof.value
+    }))
 }

@@ -35,6 +35,8 @@ pub struct Habits {
     pub has_feed: bool,
     /// Whether the feed lists domains that only a report changed.
     pub feeds_reports: bool,
+    /// Whether it keeps the TXT record of a report, and shows it.
+    pub keeps_proofs: bool,
 }
 
 impl Default for Habits {
@@ -45,6 +47,7 @@ impl Default for Habits {
             hold: Some(Duration::from_secs(3_600)),
             has_feed: true,
             feeds_reports: true,
+            keeps_proofs: true,
         }
     }
 }
@@ -244,7 +247,9 @@ impl CabinetModel {
         }
         let not_after = report.certificate_not_after.or(entry.not_after);
         state.domains[number as usize].not_after = not_after;
-        if let Some(proof) = &report.proof {
+        if let Some(proof) = &report.proof
+            && self.habits.keeps_proofs
+        {
             let value = proof.value.as_str().to_owned();
             state.proofs.insert(number, value);
         }
@@ -255,6 +260,7 @@ impl CabinetModel {
         self.changed.notify_waiters();
         ReportAnswer::Accepted {
             version: Some(version),
+            keeps_proof: report.proof.as_ref().map(|_| self.habits.keeps_proofs),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn all(service: &Service, agent_tls: Option<&ClientTls>) -> Vec<Arc<d
         Arc::new(IntakeGoesOn(service.clone())),
         Arc::new(EdgesAnswer(service.clone())),
         Arc::new(ResolversAnswer(service.clone())),
-        Arc::new(TargetsAreUnique(service.clone())),
+        Arc::new(ProofsArePossible(service.clone())),
     ];
     if let Some(tls) = agent_tls {
         checks.push(Arc::new(OurCertificate(tls.clone(), service.clone())));
@@ -150,12 +150,12 @@ impl HealthCheck for EdgesAnswer {
     }
 }
 
-/// Without a target per domain, a CNAME names no tenant: contested names need a TXT record. Shown,
-/// not required.
-struct TargetsAreUnique(Service);
+/// Without a target per domain, a CNAME names no tenant: contested names need a TXT record. Without
+/// a Cabinet that keeps the record, customers do not read it in its field. Shown, not required.
+struct ProofsArePossible(Service);
 
 #[async_trait]
-impl HealthCheck for TargetsAreUnique {
+impl HealthCheck for ProofsArePossible {
     fn name(&self) -> &'static str {
         "ownership"
     }
@@ -166,15 +166,28 @@ impl HealthCheck for TargetsAreUnique {
 
     async fn check(&self) -> Result<(), String> {
         let policy = &self.0.policy.ownership;
-        if policy.require == RequireProof::Never || !policy.unique_targets.is_empty() {
+        if policy.require == RequireProof::Never {
             return Ok(());
         }
-        Err(
-            "domains share their CNAME target, so a CNAME does not tell whose a hostname is; give \
-             each domain a target of its own, as Cabinet:CnameTarget with {random} does, and name the \
-             suffix in Workers:DomainVerification:UniqueTargets"
-                .to_owned(),
-        )
+        let mut problems = Vec::new();
+        if policy.unique_targets.is_empty() {
+            problems.push(
+                "domains share their CNAME target, so a CNAME does not tell whose a hostname is; \
+                 give each domain a target of its own, as Cabinet:CnameTarget with {random} does, \
+                 and name the suffix in Workers:DomainVerification:UniqueTargets",
+            );
+        }
+        if self.0.cabinet_health.status().drops_proofs {
+            problems.push(
+                "the Cabinet accepted a report and did not keep its ownershipVerification, so the \
+                 customer reads the TXT record in lastErrorMessage alone; let the Cabinet store \
+                 the field, and show it to the customer and in the answer to the report",
+            );
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(problems.join("; "))
     }
 }
 

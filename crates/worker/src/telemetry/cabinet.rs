@@ -124,6 +124,7 @@ mod tests {
             problem: None,
             refused: None,
             held_removals: 0,
+            drops_proofs: false,
         };
         metrics.set(&status);
         assert!(metrics.last_intake.get().is_nan());

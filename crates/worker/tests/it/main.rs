@@ -29,6 +29,7 @@ mod hairpin;
 mod http_probe;
 mod issuance;
 mod jobs;
+mod kept_proofs;
 mod limits;
 mod mistakes;
 mod moving;

@@ -46,7 +46,7 @@ async fn checked_again(world: &World, id: &str) {
 }
 
 /// The result of the check `ownership` of a service that is ready.
-async fn readiness_check(world: &World) -> Value {
+pub(crate) async fn readiness_check(world: &World) -> Value {
     let ready = wait::until("the service is ready", TIMEOUT, || async {
         let (status, body) = world.get("/health/ready").await;
         let report: Value = serde_json::from_str(&body).ok()?;

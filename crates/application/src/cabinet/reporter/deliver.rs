@@ -46,9 +46,17 @@ pub(super) async fn deliver_one(service: &Service, lease: &OutboxLease) -> Resul
     }
     match answer {
         ReportAnswer::Accepted {
-            version: Some(version),
-        } => accepted(service, lease, version).await,
-        ReportAnswer::Accepted { version: None } => perhaps_accepted(service, lease).await,
+            version,
+            keeps_proof,
+        } => {
+            if let Some(is_kept) = keeps_proof {
+                note_proof(service, lease, is_kept);
+            }
+            match version {
+                Some(version) => accepted(service, lease, version).await,
+                None => perhaps_accepted(service, lease).await,
+            }
+        }
         ReportAnswer::VersionMoved => reconcile(service, lease).await,
         ReportAnswer::Gone => gone(service, lease).await,
         ReportAnswer::IllegalMove { detail } | ReportAnswer::ContentRefused { detail } => {
@@ -69,6 +77,14 @@ async fn send(
         .await;
     crash_point::after(Effect::StatusReport);
     answer
+}
+
+/// Notes for the readiness whether the Cabinet kept the TXT record of the report. Without it, the
+/// customer reads the record in the message alone.
+fn note_proof(service: &Service, lease: &OutboxLease, is_kept: bool) {
+    if service.cabinet_health.note_proof(is_kept) && !is_kept {
+        tracing::warn!(domain.id = %lease.domain_id, "report.proof_dropped");
+    }
 }
 
 async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Result<(), Undelivered> {
