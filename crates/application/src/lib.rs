@@ -23,6 +23,7 @@ pub mod resolvers;
 pub(crate) mod retry;
 pub mod rotation;
 pub mod service;
+pub mod spans;
 pub mod steps;
 pub mod survey;
 pub mod wake;

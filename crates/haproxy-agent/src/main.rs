@@ -94,7 +94,7 @@ fn usable(config: Option<&Path>) -> Result<Sections, String> {
 }
 
 async fn serve(agent: &Settings, logging: &Logging) -> anyhow::Result<()> {
-    telemetry::init(logging.format, Some(&logging.level))?;
+    telemetry::init(logging.format, Some(&logging.level), None)?;
     if let Err(error) = process::raise_descriptor_limit() {
         tracing::warn!(%error, "process.open_files_limited");
     }

@@ -35,7 +35,7 @@ use tree::Node;
 
 /// The sections of the one `appsettings.json` that all our processes share. A process that knows
 /// only some of them passes over the others (see [`Loader::ignoring_other_sections`]).
-pub const SECTIONS: [&str; 13] = [
+pub const SECTIONS: [&str; 14] = [
     "Admin",
     "Agent",
     "Cabinet",
@@ -46,6 +46,7 @@ pub const SECTIONS: [&str; 13] = [
     "Http",
     "LetsEncrypt",
     "Logging",
+    "OpenTelemetry",
     "Replica",
     "Webhooks",
     "Workers",

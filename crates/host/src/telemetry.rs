@@ -8,10 +8,14 @@ use std::io::{self, IsTerminal as _};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+/// A layer beside the log, with a filter of its own, such as the export of spans.
+pub type SideLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -58,7 +62,13 @@ pub enum TelemetryError {
 /// even if the level is `trace`. Some of them would print the bytes they send and receive. A
 /// directive that names a library lifts this limit for it. The resolver's library (`hickory_*`)
 /// stays at `info` even then: it prints whole DNS responses, with the values that prove claims.
-pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
+///
+/// The layer `side` changes no log line.
+pub fn init(
+    format: Format,
+    level: Option<&str>,
+    side: Option<SideLayer>,
+) -> Result<(), TelemetryError> {
     let filter = chosen_filter(level)?;
     let is_terminal = io::stdout().is_terminal();
     let pretty = match format {
@@ -74,7 +84,7 @@ pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
     } else {
         Style::Json
     };
-    subscriber(style, filter, io::stdout)
+    subscriber(style, filter, io::stdout, side)
         .try_init()
         .map_err(|_| TelemetryError::Twice)
 }
@@ -94,6 +104,7 @@ pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), Tele
         Style::Json,
         chosen_filter(level)?,
         std::sync::Mutex::new(file),
+        None,
     )
     .try_init()
     .map_err(|_| TelemetryError::Twice)
@@ -123,20 +134,25 @@ enum Style {
     Lines { colour: bool },
 }
 
-fn subscriber<W>(style: Style, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<W>(
+    style: Style,
+    filter: EnvFilter,
+    writer: W,
+    side: Option<SideLayer>,
+) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let registry = tracing_subscriber::registry()
-        .with(filter)
-        .with(filter::resolver_limit());
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    match style {
-        Style::Json => {
-            Box::new(registry.with(layer.json().flatten_event(true).with_span_list(false)))
-        }
-        Style::Lines { colour } => Box::new(registry.with(layer.compact().with_ansi(colour))),
-    }
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines: SideLayer = match style {
+        Style::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
+        Style::Lines { colour } => Box::new(lines.compact().with_ansi(colour)),
+    };
+    // The filters are those of the lines alone, so that the layer beside them has its own.
+    let lines = lines.with_filter(filter.and(filter::resolver_limit()));
+    let mut layers: Vec<SideLayer> = vec![Box::new(lines)];
+    layers.extend(side);
+    Box::new(tracing_subscriber::registry().with(layers))
 }
 
 impl fmt::Display for Format {

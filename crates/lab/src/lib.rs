@@ -7,13 +7,15 @@
 //! name server that speaks real packets and can misbehave. [`pebble`], [`postgres`] and [`haproxy`]
 //! run the Debian packages of those names, and so does [`prometheus`]. [`web`] is another server
 //! that answers in our place. [`acme_double`] is a CA that misbehaves. [`tls`] connects to an edge
-//! as a client does, once or repeatedly. [`browser`] is a Chromium.
+//! as a client does, once or repeatedly. [`collector`] receives the spans of
+//! OpenTelemetry. [`browser`] is a Chromium.
 //!
 //! Everything binds to a loopback address and waits for conditions instead of times. It ends when
 //! its handle is dropped or the process dies. Nothing here is meant to face real clients.
 
 pub mod acme_double;
 pub mod browser;
+pub mod collector;
 pub mod dns;
 pub mod error;
 pub mod flood;

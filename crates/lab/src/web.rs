@@ -148,8 +148,7 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
     if lock(state).default == Answer::Close {
         return Ok(());
     }
-    let Ok(Some(received)) = tokio::time::timeout(HEAD_BOUND, read_request(&mut client)).await
-    else {
+    let Ok(Some(received)) = tokio::time::timeout(HEAD_BOUND, receive(&mut client)).await else {
         return Ok(());
     };
     let answer = {
@@ -203,7 +202,22 @@ async fn write_response(
     client.write_all(response.as_bytes()).await
 }
 
-async fn read_request(client: &mut TcpStream) -> Option<Received> {
+async fn receive(client: &mut TcpStream) -> Option<Received> {
+    let (head, body) = read_request(client, MAX_BODY).await?;
+    Some(Received {
+        path: head.split(' ').nth(1)?.to_owned(),
+        host: header(&head, "host").unwrap_or_default().to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        head,
+    })
+}
+
+/// Reads a request; returns its head, and its body as long as `Content-Length` says, up to
+/// `max_body` bytes.
+pub(crate) async fn read_request(
+    client: &mut TcpStream,
+    max_body: usize,
+) -> Option<(String, Vec<u8>)> {
     let mut read = Vec::new();
     let end = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -214,28 +228,21 @@ async fn read_request(client: &mut TcpStream) -> Option<Received> {
         }
     };
     let head = String::from_utf8_lossy(&read[..end]).into_owned();
-    let path = head.split(' ').nth(1)?.to_owned();
-    let field = |wanted: &str| {
-        head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case(wanted)
-                .then(|| value.trim().to_owned())
-        })
-    };
-    let host = field("host").unwrap_or_default();
-    let length = field("content-length").and_then(|length| length.parse::<usize>().ok());
-    let whole = end + length.unwrap_or(0).min(MAX_BODY);
+    let length = header(&head, "content-length").and_then(|length| length.parse::<usize>().ok());
+    let whole = end + length.unwrap_or(0).min(max_body);
     while read.len() < whole {
         if client.read_buf(&mut read).await.ok()? == 0 {
             return None;
         }
     }
-    let body = String::from_utf8_lossy(&read[end..whole]).into_owned();
-    Some(Received {
-        path,
-        host,
-        head,
-        body,
+    Some((head, read[end..whole].to_vec()))
+}
+
+/// The value of a field in the head of a request.
+pub(crate) fn header<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
     })
 }
 

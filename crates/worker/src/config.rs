@@ -15,6 +15,7 @@ mod http;
 mod lets_encrypt;
 mod limits;
 mod logging;
+mod open_telemetry;
 mod replica;
 mod report;
 mod url_rules;
@@ -44,6 +45,7 @@ pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
 pub use limits::Limits;
 pub use logging::Logging;
+pub use open_telemetry::OpenTelemetry;
 pub use replica::Replica;
 pub use report::{Finding, Report};
 pub use webhooks::Webhook;
@@ -100,6 +102,8 @@ pub struct Settings {
     pub http: Http,
     /// Section `Logging`.
     pub logging: Logging,
+    /// Section `OpenTelemetry`: the collector of spans.
+    pub open_telemetry: OpenTelemetry,
     /// Folder in which relative paths of data begin; not a setting.
     #[serde(skip)]
     pub data: DataFolder,
@@ -240,6 +244,7 @@ impl Settings {
             self.replica.check(&mut report);
             self.admin.check(&mut report);
             webhooks::check(&self.webhooks, &mut report);
+            self.open_telemetry.check(&mut report);
         }
         if matches!(role, Role::Cabinet | Role::Standalone) {
             report

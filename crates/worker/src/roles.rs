@@ -18,6 +18,7 @@ use dps_domain::job::DomainAction;
 use dps_domain::limits::LimitKind;
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
+use dps_traces::Exporter;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -152,10 +153,35 @@ async fn serve(
     };
     // Histories and leases of this process have one name.
     settings.replica.settle(&dps_host::randomness::hex(3));
-    telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
+    let exporter = start_telemetry(&settings, role)?;
     if let Err(error) = process::raise_descriptor_limit() {
         tracing::warn!(%error, "process.open_files_limited");
     }
+    let ran = Box::pin(run_role(settings, role, stop)).await;
+    if let Some(exporter) = exporter {
+        exporter.close().await;
+    }
+    ran.map(|()| ExitCode::SUCCESS)
+}
+
+/// Starts the log, and the export of spans if the role has spans and the settings want them.
+fn start_telemetry(settings: &Settings, role: Role) -> anyhow::Result<Option<Exporter>> {
+    let has_spans = matches!(role, Role::Run | Role::Standalone);
+    let section = has_spans.then_some(&settings.open_telemetry);
+    let export =
+        section.map(|section| section.export(settings.replica.name.as_deref().unwrap_or_default()));
+    let started = export.transpose()?.flatten().map(|export| {
+        let target = dps_application::spans::TARGET;
+        dps_traces::start(export, target)
+    });
+    let (side, exporter) = started.transpose()?.unzip();
+    let logging = &settings.logging;
+    telemetry::init(logging.format, Some(&logging.level), side)?;
+    Ok(exporter)
+}
+
+/// Runs a role until `stop`.
+async fn run_role(settings: Settings, role: Role, stop: CancellationToken) -> anyhow::Result<()> {
     match role {
         Role::Run => Box::pin(service::run(&settings, stop)).await?,
         Role::Agent => {
@@ -170,7 +196,7 @@ async fn serve(
             standalone.finish().await?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The settings; or all that is wrong with them, after it was printed.

@@ -22,6 +22,7 @@ use crate::ports::WakeSignal;
 use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use crate::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::service::Service;
+use crate::spans;
 use crate::steps::{self, Evidence};
 use crate::wake::Wakes;
 
@@ -218,15 +219,18 @@ async fn make_step(
     let started = Instant::now();
     let record = lease.record;
     let action = next_action(&record.phase, record.revocation.as_ref(), service.now());
+    let span = spans::of_step(lane, &action, &record);
     if action == Action::Forget {
-        forget(service, &record, lease.token).await;
+        forget(service, &record, lease.token).instrument(span).await;
         return None;
     }
     let evidence = Evidence::default();
     let step = steps::step(service, &record, lease.token, deadline, &evidence);
-    let outcome = tokio::time::timeout_at(deadline, step)
+    let outcome = tokio::time::timeout_at(deadline, step.instrument(span.clone()))
         .await
         .unwrap_or_else(|_| fault_of_ours("the step took longer than its lease".into()));
+    spans::record_outcome(&span, &outcome);
+    drop(span);
     let took = started.elapsed();
     let ended = Ended {
         record: &record,

@@ -1,8 +1,9 @@
 //! Which events are logged.
 
-use tracing::{Metadata, Subscriber};
+use tracing::Metadata;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::layer::Filter;
 
 use super::TelemetryError;
 
@@ -14,7 +15,7 @@ const OURS: [&str; 2] = ["dps", "haproxy_domain_agent"];
 const RESOLVER: &str = "hickory";
 
 /// A filter that keeps the resolver's library at `info`, whatever directive names it.
-pub(super) fn resolver_limit<S: Subscriber>() -> impl Layer<S> {
+pub(super) fn resolver_limit<S>() -> impl Filter<S> {
     filter_fn(|metadata: &Metadata<'_>| {
         !metadata.target().starts_with(RESOLVER) || *metadata.level() <= LevelFilter::INFO
     })

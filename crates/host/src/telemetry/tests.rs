@@ -17,13 +17,69 @@ impl Write for Buffer {
 
 /// The log of `emit` under this filter.
 fn logged(style: Style, filter: &str, emit: impl FnOnce()) -> String {
+    logged_beside(style, filter, None, emit)
+}
+
+/// The same beside another layer.
+fn logged_beside(
+    style: Style,
+    filter: &str,
+    side: Option<SideLayer>,
+    emit: impl FnOnce(),
+) -> String {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    let subscriber = subscriber(style, filter::build(filter).unwrap(), move || {
-        writer.clone()
-    });
+    let filter = filter::build(filter).unwrap();
+    let subscriber = subscriber(style, filter, move || writer.clone(), side);
     tracing::subscriber::with_default(subscriber, emit);
     String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+}
+
+/// Notes the names of all spans of one target.
+struct Names(Arc<Mutex<Vec<&'static str>>>);
+
+impl Layer<Registry> for Names {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _: &tracing::span::Id,
+        _: tracing_subscriber::layer::Context<'_, Registry>,
+    ) {
+        self.0.lock().unwrap().push(attributes.metadata().name());
+    }
+}
+
+#[test]
+fn a_layer_beside_the_log_has_its_own_spans_and_changes_no_line() {
+    let emit = || {
+        let step = tracing::info_span!("step", domain.id = "d-1");
+        let _step = step.enter();
+        let span =
+            tracing::trace_span!(target: "spans", parent: None, "call", url = "http://ca.test");
+        let _span = span.enter();
+        tracing::info!("ours");
+        tracing::debug!("details");
+        tracing::info!(target: "sqlx::query", "news");
+    };
+    let without_time = |text: &str| -> Vec<serde_json::Value> {
+        let lines = text.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line.as_object_mut().unwrap().remove("timestamp");
+            line
+        });
+        lines.collect()
+    };
+    for (filter, lines) in [("info", 1), ("trace", 3), ("error", 0)] {
+        let names = Arc::new(Mutex::new(Vec::new()));
+        let only = tracing_subscriber::filter::filter_fn(|span| span.target() == "spans");
+        let side = Names(Arc::clone(&names)).with_filter(only);
+        let beside = logged_beside(Style::Json, filter, Some(Box::new(side)), emit);
+        assert_eq!(*names.lock().unwrap(), ["call"], "{filter}");
+        let alone = logged(Style::Json, filter, emit);
+        assert_eq!(without_time(&beside), without_time(&alone), "{filter}");
+        assert_eq!(without_time(&alone).len(), lines, "{filter}: {alone}");
+        assert!(!alone.contains("ca.test"), "{filter}: {alone}");
+    }
 }
 
 fn every_library_at_every_level() {

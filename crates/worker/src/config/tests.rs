@@ -188,6 +188,9 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
             }
             Value::Array(items) => (format!("{name}__0"), items[0].as_str().unwrap().to_owned()),
             Value::String(text) => (name, text.clone()),
+            Value::Null if key == "OpenTelemetry:Endpoint" => {
+                (name, "http://127.0.0.1:4318".to_owned())
+            }
             Value::Null => (name, "127.0.0.1:1".to_owned()),
             other => (name, other.to_string()),
         };
@@ -1115,4 +1118,71 @@ fn a_target_that_all_domains_share_is_a_warning_where_proofs_are_asked_for() {
     }
     let never = ("Workers__DomainVerification__RequireProof", "Never");
     assert_eq!(warned(Some("edge.platform.example"), &[never]), None);
+}
+
+#[test]
+fn the_collector_of_spans_is_off_until_it_is_named_and_its_settings_are_checked() {
+    let findings = |section: Value| {
+        let text = json!({ "OpenTelemetry": section }).to_string();
+        let report = load(&text, &[]).unwrap().check(Role::Run);
+        let of = |all: Vec<Finding>| -> Vec<String> {
+            let own = all.into_iter();
+            own.filter(|finding| finding.key.starts_with("OpenTelemetry"))
+                .map(|finding| finding.to_string())
+                .collect()
+        };
+        (of(report.errors), of(report.warnings))
+    };
+    assert!(OpenTelemetry::default().export("dps-1").unwrap().is_none());
+    let token = "token-of-the-collector";
+    let usable = json!({ "Endpoint": "https://traces.example:4318/otlp", "Token": token });
+    assert_eq!(findings(usable.clone()), (vec![], vec![]));
+    let settings = load(&json!({ "OpenTelemetry": usable }).to_string(), &[]).unwrap();
+    let export = settings.open_telemetry.export("dps-1").unwrap().unwrap();
+    assert_eq!(export.endpoint.path(), "/otlp");
+    assert!(export.token.is_some() && export.sample_ratio >= 1.0);
+    assert!(!format!("{settings:?} {export:?}").contains(token));
+    assert!(!serde_json::to_string(&settings).unwrap().contains(token));
+    for (section, key, words) in [
+        (
+            json!({ "Endpoint": "grpc://127.0.0.1:4317" }),
+            "Endpoint",
+            "http:// or https://",
+        ),
+        (
+            json!({ "Endpoint": "http://a:b@127.0.0.1" }),
+            "Endpoint",
+            "password",
+        ),
+        (
+            json!({ "Endpoint": "http://127.0.0.1/?a" }),
+            "Endpoint",
+            "query",
+        ),
+        (json!({ "SampleRatio": 1.5 }), "SampleRatio", "from 0 to 1"),
+        (json!({ "Token": "short" }), "Token", "at least 16"),
+        (
+            json!({ "TokenFile": "/nowhere/token" }),
+            "Token",
+            "cannot read",
+        ),
+    ] {
+        let (errors, _) = findings(section.clone());
+        let key = format!("OpenTelemetry:{key}");
+        let right = |error: &String| error.starts_with(&key) && error.contains(words);
+        assert!(errors.iter().any(right), "{section}: {errors:?}");
+    }
+    for (section, key, words) in [
+        (
+            json!({ "Endpoint": "http://traces.example", "Token": token }),
+            "Endpoint",
+            "not encrypted",
+        ),
+        (json!({ "Token": token }), "Token", "not used"),
+    ] {
+        let (errors, warnings) = findings(section);
+        assert_eq!(errors, [""; 0]);
+        assert!(warnings[0].starts_with(&format!("OpenTelemetry:{key}")));
+        assert!(warnings[0].contains(words), "{warnings:?}");
+    }
 }

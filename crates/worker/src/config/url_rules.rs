@@ -7,6 +7,19 @@ use super::report::Report;
 /// Checks a base URL of calls with a bearer token: http or https with host, port and path only.
 /// Warns about http to another machine.
 pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
+    check_form(report, key, url);
+    if url.scheme() == "http" && !is_loopback(url) && !has_credentials(url) {
+        report.warning(
+            key,
+            format!(
+                "{url} is not encrypted: the token and the keys can be read on the way; use https"
+            ),
+        );
+    }
+}
+
+/// Checks the form of a base URL: http or https with host, port and path only.
+pub(super) fn check_form(report: &mut Report, key: &str, url: &Url) {
     if has_credentials(url) {
         return report.error(
             key,
@@ -20,14 +33,6 @@ pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
         report.error(
             key,
             format!("{url} must not have a query ('?') or a fragment ('#')"),
-        );
-    }
-    if url.scheme() == "http" && !is_loopback(url) {
-        report.warning(
-            key,
-            format!(
-                "{url} is not encrypted: the token and the keys can be read on the way; use https"
-            ),
         );
     }
 }

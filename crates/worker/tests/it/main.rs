@@ -47,6 +47,7 @@ mod shipped_haproxy;
 mod signals;
 mod stale_dns;
 mod state;
+mod traces;
 mod trust;
 mod units;
 mod unreadable;
