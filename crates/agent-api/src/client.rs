@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::Hostname;
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -66,6 +67,7 @@ pub struct AgentClient {
     base: Url,
     token: Option<Arc<SecretString>>,
     turns: Arc<Semaphore>,
+    add_headers: fn(&mut HeaderMap),
 }
 
 impl AgentClient {
@@ -97,7 +99,15 @@ impl AgentClient {
             base,
             token: token.map(Arc::new),
             turns: Arc::new(Semaphore::new(MAX_CALLS)),
+            add_headers: |_| (),
         })
+    }
+
+    /// Has more headers added to every call when it is sent.
+    #[must_use]
+    pub fn with_headers(mut self, add: fn(&mut HeaderMap)) -> Self {
+        self.add_headers = add;
+        self
     }
 
     /// The agent's base URL.
@@ -268,8 +278,12 @@ impl AgentClient {
         call: RequestBuilder,
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Answer, AgentError> {
-        let response = call.send().await;
-        let response = response.map_err(|source| {
+        let send = async {
+            let mut request = call.build()?;
+            (self.add_headers)(request.headers_mut());
+            self.http.execute(request).await
+        };
+        let response = send.await.map_err(|source| {
             unreachable_because(&self.base, "no answer", Some(source.without_url()))
         })?;
         Ok(Answer {

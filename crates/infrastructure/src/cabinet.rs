@@ -26,6 +26,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use self::answer::{error, json, refusal};
+use crate::spans::{self, in_span};
 
 /// Longest body of a page, in bytes.
 const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -110,7 +111,15 @@ impl HttpCabinet {
     }
 
     async fn send(&self, call: RequestBuilder) -> Result<Response, CabinetError> {
-        call.send().await.map_err(answer::lost)
+        let mut request = call.build().map_err(answer::lost)?;
+        let span = spans::cabinet_call(request.method(), request.url().path());
+        let send = async {
+            dps_traces::add_context(request.headers_mut());
+            self.http.execute(request).await
+        };
+        let answer = in_span(span.clone(), send).await.map_err(answer::lost)?;
+        spans::record_status(&span, answer.status());
+        Ok(answer)
     }
 
     async fn feed(&self, cursor: Option<&str>, wait: Duration) -> Result<Response, CabinetError> {

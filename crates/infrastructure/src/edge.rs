@@ -18,8 +18,10 @@ use dps_application::ports::edge::{
 };
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
+use tracing::Instrument as _;
 
 use crate::local_fault;
+use crate::spans::{self, in_span};
 
 /// An edge, called through its agent.
 #[derive(Debug, Clone)]
@@ -32,7 +34,18 @@ impl AgentEdge {
     /// The edge whose agent `client` talks to.
     pub fn new(client: AgentClient) -> Self {
         let name = client.base().as_str().trim_end_matches('/').to_owned();
+        let client = client.with_headers(dps_traces::add_context);
         Self { client, name }
+    }
+
+    /// Makes a call in a span of its own.
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        host: Option<&Hostname>,
+        call: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        in_span(spans::agent_call(&self.name, what, host), call).await
     }
 
     fn token(&self, token: &str) -> Result<ChallengeToken, EdgeError> {
@@ -105,12 +118,11 @@ impl Edge for AgentEdge {
         key_authorization: &str,
     ) -> Result<(), EdgeError> {
         let token = self.token(token)?;
-        let published = self
-            .client
-            .publish_challenge(&token, key_authorization)
-            .await;
+        let publish = self.client.publish_challenge(&token, key_authorization);
+        let published = self.call("publish_challenge", None, publish).await;
         published.map_err(|error| self.translate(error))?;
-        let read = self.client.read_challenge(&token).await;
+        let read = self.client.read_challenge(&token);
+        let read = self.call("read_challenge", None, read).await;
         match read.map_err(|error| self.translate(error))? {
             Some(answer) if answer.trim_ascii_end() == key_authorization.trim_ascii_end() => Ok(()),
             Some(_) => {
@@ -127,12 +139,15 @@ impl Edge for AgentEdge {
             // Such a token cannot have been published.
             return Ok(());
         };
-        let withdrawn = self.client.withdraw_challenge(&token).await;
+        let withdraw = self.client.withdraw_challenge(&token);
+        let withdrawn = self.call("withdraw_challenge", None, withdraw).await;
         withdrawn.map_err(|error| self.translate(error))
     }
 
     async fn deploy(&self, request: &DeployRequest) -> Result<(), EdgeError> {
-        let applied = self.client.apply(&apply_request(request)).await;
+        let body = apply_request(request);
+        let apply = self.client.apply(&body);
+        let applied = self.call("deploy", Some(&request.hostname), apply).await;
         applied.map(drop).map_err(|error| self.translate(error))
     }
 
@@ -152,7 +167,12 @@ impl Edge for AgentEdge {
             }
             Err(error)
         };
-        let results = self.client.apply_batch(&requests).await;
+        let apply = self.client.apply_batch(&requests);
+        let span = spans::agent_call(&self.name, "deploy_batch", None);
+        let results = apply.instrument(span.clone()).await;
+        if results.iter().any(Result::is_err) {
+            spans::record_error(&span);
+        }
         results.into_iter().map(translate).collect()
     }
 
@@ -161,10 +181,13 @@ impl Edge for AgentEdge {
         hostname: &Hostname,
         up_to: Option<u64>,
     ) -> Result<UndeployResult, EdgeError> {
-        let removed = match up_to {
-            Some(generation) => self.client.remove_generation(hostname, generation).await,
-            None => self.client.remove(hostname).await,
+        let remove = async {
+            match up_to {
+                Some(generation) => self.client.remove_generation(hostname, generation).await,
+                None => self.client.remove(hostname).await,
+            }
         };
+        let removed = self.call("undeploy", Some(hostname), remove).await;
         match removed.map_err(|error| self.translate(error)) {
             Ok(()) => Ok(UndeployResult::Done),
             Err(error) => match error.disposition() {
@@ -189,7 +212,8 @@ impl Edge for AgentEdge {
             token: token.to_owned(),
             expected: expected.to_owned(),
         };
-        match self.client.probe(&request).await {
+        let probe = self.client.probe(&request);
+        match self.call("probe", Some(host), probe).await {
             Ok(result) => Ok(EdgeProbe::Answered(result.into())),
             Err(AgentError::Refused {
                 code: ProblemCode::NotFound,
@@ -200,7 +224,8 @@ impl Edge for AgentEdge {
     }
 
     async fn presented(&self, hostname: &Hostname) -> Result<Presented, EdgeError> {
-        match self.client.presented(hostname).await {
+        let presented = self.client.presented(hostname);
+        match self.call("presented", Some(hostname), presented).await {
             Ok(seen) => Ok(match seen.fingerprint {
                 Some(fingerprint) => Presented::Certificate(fingerprint),
                 None => Presented::Nothing(seen.problem.unwrap_or_default()),
@@ -214,6 +239,7 @@ impl Edge for AgentEdge {
     }
 
     async fn check(&self) -> Result<EdgeHealth, EdgeError> {
+        // Without a span: every few seconds, for each edge, beside all steps.
         let health = self.client.health().await;
         let health = health.map_err(|error| self.translate(error))?;
         if !health.haproxy.reachable {
@@ -230,7 +256,8 @@ impl Edge for AgentEdge {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<InventoryPage, EdgeError> {
-        let page = self.client.inventory(cursor, limit).await;
+        let read = self.client.inventory(cursor, limit);
+        let page = self.call("inventory", None, read).await;
         let page = page.map_err(|error| self.translate(error))?;
         let entries = page.items.into_iter().map(|item| Entry {
             hostname: item.hostname,

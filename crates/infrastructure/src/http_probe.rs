@@ -7,6 +7,9 @@ use dps_application::ports::HttpProbe;
 use dps_domain::Hostname;
 use dps_domain::probe::ProbeAnswer;
 use dps_http_probe::HttpProber;
+use tracing::Instrument as _;
+
+use crate::spans;
 
 pub use dps_http_probe::ProbeSettings;
 
@@ -34,6 +37,12 @@ impl HttpProbe for HyperProbe {
         token: &str,
         expected: &str,
     ) -> ProbeAnswer {
-        self.0.probe(host, address, token, expected).await
+        let span = spans::http_probe(host, address);
+        let probe = self.0.probe(host, address, token, expected);
+        let answer = probe.instrument(span.clone()).await;
+        if answer != ProbeAnswer::Ours {
+            spans::record_error(&span);
+        }
+        answer
     }
 }

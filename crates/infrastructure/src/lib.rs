@@ -25,4 +25,5 @@ mod local_fault;
 pub mod pki;
 mod retry_after;
 pub mod secrets;
+mod spans;
 pub mod webhook;

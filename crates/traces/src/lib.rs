@@ -4,6 +4,7 @@
 //! OpenTelemetry. Ended spans go into a bounded queue, and one task sends them. Spans that a
 //! collector does not take stay in the queue, so a step never waits for it.
 
+mod context;
 mod processor;
 mod queue;
 mod sender;
@@ -21,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::{Layer, Registry};
 use url::Url;
+
+pub use self::context::add_context;
 
 use self::processor::{Shared, ToQueue};
 use self::sender::Sender;

@@ -2,21 +2,43 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_lab::collector::{Collector, Span};
 use dps_lab::wait;
-use dps_traces::{Export, Exporter, start};
+use dps_traces::{Export, Exporter, add_context, start};
+use reqwest::header::HeaderMap;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 /// The target of the exported spans.
 const TARGET: &str = "spans";
 /// How long anything may take on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Counts the warnings of the export.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        if metadata.target().starts_with("dps_traces") && *metadata.level() == tracing::Level::WARN
+        {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Exports the spans of this thread.
 fn export(endpoint: &str, ratio: f64) -> (DefaultGuard, Exporter) {
+    export_beside(endpoint, ratio, Warnings::default())
+}
+
+fn export_beside(endpoint: &str, ratio: f64, warnings: Warnings) -> (DefaultGuard, Exporter) {
     let export = Export {
         endpoint: endpoint.parse().unwrap(),
         token: Some("token-of-the-collector".into()),
@@ -26,7 +48,7 @@ fn export(endpoint: &str, ratio: f64) -> (DefaultGuard, Exporter) {
         instance: "dps-1".to_owned(),
     };
     let (layer, exporter) = start(export, TARGET).unwrap();
-    let subscriber = tracing_subscriber::registry().with(layer);
+    let subscriber = tracing_subscriber::registry().with(layer).with(warnings);
     (tracing::subscriber::set_default(subscriber), exporter)
 }
 
@@ -86,7 +108,9 @@ async fn spans_arrive_with_their_parents_and_nothing_of_the_log() {
 async fn an_outage_of_the_collector_loses_nothing_that_the_queue_holds() {
     let collector = Collector::start().await.unwrap();
     collector.set_status(503);
-    let (_guard, exporter) = export(&format!("{}/", collector.endpoint()), 1.0);
+    let warnings = Warnings::default();
+    let endpoint = format!("{}/", collector.endpoint());
+    let (_guard, exporter) = export_beside(&endpoint, 1.0, warnings.clone());
     for _ in 0..600 {
         step("");
     }
@@ -96,6 +120,8 @@ async fn an_outage_of_the_collector_loses_nothing_that_the_queue_holds() {
     assert_eq!(received(&collector, 1200).await.len(), 1200);
     exporter.close().await;
     assert_eq!(collector.spans().len(), 1200, "each arrives once");
+    let logged = warnings.0.load(Ordering::Relaxed);
+    assert_eq!(logged, 1, "of several refusals in a minute, one is logged");
 }
 
 #[tokio::test]
@@ -153,4 +179,29 @@ async fn a_ratio_selects_whole_traces() {
     assert_eq!(spans.len(), steps * 2);
     // With a chance of one in billions, a right ratio fails this.
     assert!((50..150).contains(&steps), "{steps} of 200");
+}
+
+#[tokio::test]
+async fn a_request_carries_the_current_span_of_the_trace() {
+    let collector = Collector::start().await.unwrap();
+    let traceparent = || {
+        let mut headers = HeaderMap::new();
+        add_context(&mut headers);
+        let value = headers.get("traceparent")?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let (guard, exporter) = export(&collector.endpoint(), 1.0);
+    assert_eq!(traceparent(), None);
+    let sent = tracing::trace_span!(target: TARGET, "call").in_scope(|| {
+        // The spans of the log have no part in it.
+        tracing::info_span!("of the log").in_scope(traceparent)
+    });
+    exporter.close().await;
+    let spans = collector.spans();
+    let expected = format!("00-{}-{}-01", spans[0].trace_id, spans[0].span_id);
+    assert_eq!(sent.unwrap(), expected);
+    drop(guard);
+    let (_guard, _exporter) = export(&collector.endpoint(), 0.0);
+    let unsampled = tracing::trace_span!(target: TARGET, "call").in_scope(traceparent);
+    assert!(unsampled.unwrap().ends_with("-00"));
 }

@@ -29,6 +29,7 @@ use super::nonces::NoncePool;
 use super::pacer::{Held, Pacer};
 use super::{settings::AcmeSettings, settings::AcmeSetupError};
 use crate::retry_after;
+use crate::spans::{self, in_span};
 
 /// No answer of a CA is longer; a certificate chain has at most about 20 kB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -230,7 +231,11 @@ impl Transport {
     ) -> Result<Answer, Error> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let started = Instant::now();
-        let outcome = self.exchange(request).await;
+        let span = spans::acme_request(&method, endpoint, uri.host());
+        let outcome = in_span(span.clone(), self.exchange(request)).await;
+        if let Ok(answer) = &outcome {
+            spans::record_status(&span, answer.status);
+        }
         let elapsed = started.elapsed();
         // A fault of our own machine has a counter of its own.
         if !matches!(&outcome, Err(Fault::Local(_))) {

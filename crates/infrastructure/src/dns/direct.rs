@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
 use crate::local_fault::local_fault;
+use crate::spans::{self, in_span};
 
 /// The largest UDP payload that we take: fits a network without fragmentation.
 const UDP_PAYLOAD: u16 = 1232;
@@ -46,6 +47,16 @@ pub(super) enum NoAnswer {
 
 /// Sends one query: over UDP, and over TCP if the answer is truncated or in another case.
 pub(super) async fn query(
+    server: SocketAddr,
+    name: &Name,
+    kind: RecordType,
+    exchange: Exchange,
+) -> Result<DnsResponse, NoAnswer> {
+    let span = spans::dns_lookup(server, name, kind);
+    in_span(span, with_and_without_edns(server, name, kind, exchange)).await
+}
+
+async fn with_and_without_edns(
     server: SocketAddr,
     name: &Name,
     kind: RecordType,

@@ -15,9 +15,11 @@ use hickory_resolver::proto::op::{
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use super::DnsSettings;
 use super::sockets::{LocalFaults, Sockets};
+use crate::spans;
 
 /// The reply to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,15 +150,19 @@ impl Upstream {
         validation: Validation,
         deadline: Instant,
     ) -> Reply {
+        let span = spans::dns_lookup(self.address, name, kind);
         let begin = Instant::now();
         let latest = deadline.min(begin + self.longest);
-        let Ok(result) = timeout_at(latest, self.look_up(name, kind, validation)).await else {
-            return self.unanswered(begin);
+        let query = timeout_at(latest, self.look_up(name, kind, validation));
+        let reply = match query.instrument(span.clone()).await {
+            Ok(Ok(response)) => Reply::Answer(Answer::from(response)),
+            Ok(Err(error)) => self.understand(name, kind, error, begin),
+            Err(_) => self.unanswered(begin),
         };
-        match result {
-            Ok(response) => Reply::Answer(Answer::from(response)),
-            Err(error) => self.understand(name, kind, error, begin),
+        if !matches!(reply, Reply::Answer(_)) {
+            spans::record_error(&span);
         }
+        reply
     }
 
     /// Sends a query again without EDNS when the resolver does not take it (RFC 6891 §7).

@@ -1,9 +1,11 @@
 //! Spans of the service at a collector of OpenTelemetry.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use dps_lab::collector::{Collector, Span};
-use dps_lab::wait;
+use dps_lab::proxy::TcpProxy;
+use dps_lab::{free_port, wait};
 use serde_json::json;
 
 use crate::world::{AGENT_TOKEN, Options, TIMEOUT, World, dps};
@@ -107,4 +109,103 @@ async fn every_step_to_a_live_domain_is_a_span_at_the_collector() {
     );
     let check = dps(world.home(), &["config", "check"]);
     assert!(check.status.success(), "{check:?}");
+}
+
+/// A proxy in front of a server, and the URL at which it listens.
+async fn proxy(server: SocketAddr) -> (TcpProxy, String) {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().unwrap()));
+    let proxy = TcpProxy::start(address, server).await.unwrap();
+    (proxy, format!("http://{address}"))
+}
+
+/// The children of a step of the domain, by name.
+fn children<'a>(spans: &'a [Span], step: &str, name: &str) -> Vec<&'a Span> {
+    let parents: Vec<&Span> = spans
+        .iter()
+        .filter(|span| span.attribute("step") == step)
+        .collect();
+    let is_child = |span: &&Span| {
+        let is_within =
+            |parent: &&Span| parent.span_id == span.parent_id && parent.trace_id == span.trace_id;
+        span.name == name && parents.iter().any(is_within)
+    };
+    spans.iter().filter(is_child).collect()
+}
+
+/// The spans that are named by `traceparent` in requests.
+fn named<'a>(spans: &'a [Span], requests: &str) -> Vec<&'a Span> {
+    let is_named = |span: &&Span| {
+        let line = format!("traceparent: 00-{}-{}-01\r\n", span.trace_id, span.span_id);
+        requests.contains(&line)
+    };
+    spans.iter().filter(is_named).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_calls_of_a_step_are_its_children_and_carry_its_context() {
+    let (mut world, collector) = world().await;
+    let (cabinet, cabinet_url) = proxy(world.cabinet_listen()).await;
+    let (agent, agent_url) = proxy(world.agent_listen()).await;
+    let through_proxies = [
+        ("CabinetApi__BaseUrl", &*cabinet_url),
+        ("HAProxyAgent__BaseUrls__0", &*agent_url),
+    ];
+    world.start_service_again_with(&through_proxies).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let wanted = [
+        ("check_dns", "dns.lookup"),
+        ("probe_http", "http.probe"),
+        ("probe_http", "agent.call"),
+        ("place_order", "acme.request"),
+        ("validate", "acme.request"),
+        ("validate", "agent.call"),
+        ("finalize", "acme.request"),
+        ("deploy", "agent.call"),
+    ];
+    let is_report =
+        |span: &&Span| span.name == "cabinet.call" && span.attribute("http.path").contains(&id);
+    let spans = received(&world, &collector, "all calls arrive", |spans| {
+        let has = |&(step, name): &(&str, &str)| !children(spans, step, name).is_empty();
+        wanted.iter().all(has) && spans.iter().any(|span| is_report(&span))
+    })
+    .await;
+    for name in ["dns.lookup", "http.probe", "acme.request", "agent.call"] {
+        let calls = spans.iter().filter(|span| span.name == name);
+        assert!(calls.clone().all(|span| span.is_client), "{spans:#?}");
+    }
+    let lookups = children(&spans, "check_dns", "dns.lookup");
+    let queried: BTreeSet<_> = lookups
+        .iter()
+        .map(|span| span.attribute("dns.name"))
+        .collect();
+    assert!(
+        queried.iter().any(|name| name.starts_with(HOST)),
+        "{queried:?}"
+    );
+    let ordered = children(&spans, "place_order", "acme.request");
+    assert!(ordered.iter().any(|span| {
+        span.attribute("endpoint") == "new_order" && span.attribute("http.status") == "201"
+    }));
+    let deployed = children(&spans, "deploy", "agent.call")[0];
+    assert_eq!(deployed.attribute("edge.name"), agent_url);
+    assert_eq!(deployed.attribute("domain.hostname"), HOST);
+    let at_agent = named(&spans, &agent.received());
+    assert!(
+        at_agent.iter().any(|span| **span == *deployed),
+        "{at_agent:#?}"
+    );
+    let at_cabinet = named(&spans, &cabinet.received());
+    assert!(at_cabinet.iter().any(is_report), "{at_cabinet:#?}");
+    // Challenges are in the paths of calls to the agent, and their tokens are not for others.
+    let requests = agent.received();
+    let token = requests
+        .split("PUT /internal/v1/challenges/")
+        .nth(1)
+        .unwrap();
+    let token = token.split(' ').next().unwrap();
+    assert!(token.len() > 20, "{token}");
+    for span in &spans {
+        assert!(!format!("{span:?}").contains(token), "{span:?}");
+    }
 }

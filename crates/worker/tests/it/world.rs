@@ -527,6 +527,11 @@ impl World {
         self.addresses.agent
     }
 
+    /// Where the Cabinet listens.
+    pub(crate) const fn cabinet_listen(&self) -> SocketAddr {
+        self.addresses.cabinet
+    }
+
     /// The events of the service's log so far.
     pub(crate) fn log(&self) -> Log {
         Log::parse(&self.service.log_text())
