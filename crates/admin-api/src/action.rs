@@ -13,6 +13,20 @@ pub struct Action {
     pub reason: Option<String>,
 }
 
+/// The request to revoke the certificate of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// The reason for the CA (RFC 5280): `key-compromise`, `superseded`,
+    /// `cessation-of-operation` or `unspecified`.
+    #[schema(example = "key-compromise")]
+    pub revocation_reason: String,
+    /// Why, in one line of at most 500 characters, for the history of the domain.
+    #[serde(default)]
+    #[schema(example = "the key was in a public repository")]
+    pub reason: Option<String>,
+}
+
 /// The domain after the action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

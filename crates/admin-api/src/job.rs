@@ -42,9 +42,15 @@ pub struct JobFilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JobRequest {
-    /// The action on each domain: `retry`, `renew`, `recheck`, `pause` or `resume`.
+    /// The action on each domain: `retry`, `renew`, `recheck`, `revoke`, `pause` or `resume`.
+    /// `revoke` needs the role admin.
     #[schema(example = "retry")]
     pub action: String,
+    /// Of `revoke`: the reason for the CA, `key-compromise`, `superseded`,
+    /// `cessation-of-operation` or `unspecified`.
+    #[serde(default)]
+    #[schema(example = "superseded")]
+    pub revocation_reason: Option<String>,
     /// The domains. An empty object stands for all.
     pub filter: JobFilter,
     /// Domains in an hour at most; absent without a bound.
@@ -76,6 +82,10 @@ pub struct JobPreview {
     pub domains: u64,
     /// Hostnames of the first ten.
     pub sample: Vec<String>,
+    /// Serials of the certificates that a job to revoke would revoke, by the hostnames of `sample`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false)]
+    pub certificates: BTreeMap<String, String>,
     /// Seconds that it takes at least: by its pace and, for renewals, by the CA's limit of orders.
     pub takes_seconds: u64,
 }

@@ -18,7 +18,7 @@ mod removals;
 mod system;
 mod tenant;
 
-pub use action::{Acted, Action};
+pub use action::{Acted, Action, RevokeRequest};
 pub use activity::{Activities, Activity};
 pub use ca::{AccountLimit, CaAccount};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};

@@ -4,4 +4,5 @@ pub(crate) mod deployment;
 pub mod fleet;
 pub(crate) mod health;
 pub(crate) mod partition;
+pub(crate) mod presented;
 pub(crate) mod reconcile;

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod jobs;
 pub mod limits;
 pub mod pauses;
+pub mod revoke;
 pub mod size;
 mod target;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use dps_domain::ownership::RequireProof;
 use dps_domain::pause::PauseScope;
-use dps_domain::record::operator::{Refused, Requester};
+use dps_domain::record::operator::{Refused, Requester, Revocable};
 use dps_domain::record::retry::is_kept_by;
 use dps_domain::record::{self, DomainRecord, RecordWrite};
 use dps_domain::{Hostname, JobId, Phase, Timestamp};
@@ -64,6 +65,14 @@ pub enum OperatorError {
         hostname: Hostname,
         /// Where it stands.
         phase: &'static str,
+    },
+    /// Its certificate cannot be revoked.
+    #[error("{hostname} cannot be revoked: {cause}")]
+    NotRevocable {
+        /// The name.
+        hostname: Hostname,
+        /// Why.
+        cause: &'static str,
     },
     /// No record is of the tenant.
     #[error("no domain of the tenant {0:?} is known here")]
@@ -135,7 +144,7 @@ pub async fn renew<'a>(
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let renew = |found: &Found| found.renew(now, by);
-    write(store, now, target.into(), renew).await
+    write(store, now, target.into(), Reads::Requests, renew).await
 }
 
 /// Makes a domain's next step due now, in every state; one that failed starts over. `require` says
@@ -149,7 +158,7 @@ pub async fn retry<'a>(
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let retry = |found: &Found| found.retry(now, by, require);
-    write(store, now, target.into(), retry).await
+    write(store, now, target.into(), Reads::Requests, retry).await
 }
 
 /// Makes the check of a live domain due now: whether its DNS and CAA records are still right.
@@ -161,7 +170,16 @@ pub async fn recheck<'a>(
 ) -> Result<DomainRecord, OperatorError> {
     let by = by.into();
     let recheck = |found: &Found| found.recheck(now, by);
-    write(store, now, target.into(), recheck).await
+    write(store, now, target.into(), Reads::Requests, recheck).await
+}
+
+/// The data of a domain that are read besides its record and its last request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Nothing.
+    Requests,
+    /// The certificate that can be revoked.
+    Certificate,
 }
 
 /// The claim that is meant, with what decides about a request.
@@ -171,6 +189,8 @@ pub(crate) struct Found {
     holder: Option<DomainRecord>,
     /// The time of the last request for a check, if that was lately.
     last_request: Option<Timestamp>,
+    /// The certificate that a request to revoke is about; read for such a request alone.
+    revocable: Option<Revocable>,
 }
 
 impl Found {
@@ -186,8 +206,22 @@ impl Found {
         Ok(Self {
             holder: holder.filter(|holder| holder.id != record.id),
             last_request,
+            revocable: None,
             record,
         })
+    }
+
+    /// Reads what else is needed.
+    pub(crate) async fn reading(
+        mut self,
+        store: &dyn CertificateStore,
+        reads: Reads,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        if reads == Reads::Certificate {
+            self.revocable = revoke::revocable(store, &self.record, now).await?;
+        }
+        Ok(self)
     }
 
     /// Makes the next step due.
@@ -220,21 +254,28 @@ impl Found {
     }
 }
 
-async fn find(store: &dyn CertificateStore, target: Target<'_>) -> Result<Found, OperatorError> {
+async fn find(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+    target: Target<'_>,
+    reads: Reads,
+) -> Result<Found, OperatorError> {
     let record = target.one(store).await?;
     // The update needs the revision that was checked here.
     target.check(&record)?;
-    Ok(Found::of(store, record).await?)
+    let found = Found::of(store, record).await?;
+    Ok(found.reading(store, reads, now).await?)
 }
 
 async fn write(
     store: &dyn CertificateStore,
     now: Timestamp,
     target: Target<'_>,
+    reads: Reads,
     change: impl Fn(&Found) -> Result<RecordWrite, Refused>,
 ) -> Result<DomainRecord, OperatorError> {
     for _ in 0..TRIES {
-        let found = find(store, target).await?;
+        let found = find(store, now, target, reads).await?;
         let write = change(&found).map_err(|refused| explain(refused, &found.record, now))?;
         let record = write.record().clone();
         if store.domain_update(write).await? {
@@ -248,6 +289,7 @@ fn explain(refused: Refused, record: &DomainRecord, now: Timestamp) -> OperatorE
     let (hostname, phase) = (record.hostname.clone(), record.phase.name());
     match refused {
         Refused::NotLive => OperatorError::NotLive { hostname, phase },
+        Refused::NotRevocable(cause) => OperatorError::NotRevocable { hostname, cause },
         Refused::NotWaiting(remedy) => OperatorError::NotWaiting {
             hostname,
             phase,

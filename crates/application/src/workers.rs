@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ca::renewal_info;
 use crate::cabinet::{feed, reporter, resync};
 use crate::edges::{health, reconcile};
-use crate::engine::{counting, jobs, pool, pruning, wake_relay};
+use crate::engine::{counting, jobs, pool, pruning, revocations, wake_relay};
 use crate::service::Service;
 
 pub use crate::ca::renewal_info::poll_renewal_info;
@@ -24,6 +24,7 @@ pub use crate::edges::reconcile::{CompareError, compare};
 pub use crate::engine::counting::count_fleet;
 pub use crate::engine::jobs::work_at_job;
 pub use crate::engine::pruning::prune;
+pub use crate::engine::revocations::work_at_revocation;
 pub use crate::engine::run_step::tick;
 
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes
@@ -43,6 +44,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(renewal_info::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(pruning::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(jobs::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(revocations::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(counting::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wake_relay::listen(
         service.waker.clone(),

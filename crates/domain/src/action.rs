@@ -53,6 +53,8 @@ words! {
         DomainRenew => "domain.renew",
         /// The check of a live domain was made due.
         DomainRecheck => "domain.recheck",
+        /// The revocation of a certificate was requested.
+        DomainRevoke => "domain.revoke",
         /// A limit of the CA was lifted.
         LimitLift => "limit.lift",
         /// An edge was approved.

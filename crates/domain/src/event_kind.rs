@@ -68,6 +68,8 @@ kinds! {
     RetryByOperator => "retry.by_operator",
     /// An operator requested a renewal.
     RenewalRequested => "renewal.requested",
+    /// An operator requested the revocation of a certificate.
+    RevocationRequested => "revocation.requested",
     /// An operator requested a check of a live domain.
     RecheckRequested => "recheck.requested",
     /// An operator lifted a wait for one of the CA's limits.
@@ -106,12 +108,14 @@ kinds! {
     RecheckInconclusive => "recheck.inconclusive",
     /// The certificate expired and the domain has no other.
     CertificateEnded => "certificate.ended",
-    /// The CA revoked the certificates of a domain that ended.
+    /// The CA revoked a certificate: its domain ended, or an operator requested it.
     CertificateRevoked => "certificate.revoked",
     /// The CA did not revoke a certificate; it is tried again.
     RevocationFailed => "revocation.failed",
-    /// A certificate of a domain that ended stays valid until its end.
+    /// A certificate that was to be revoked stays valid until its end.
     RevocationGivenUp => "revocation.given_up",
+    /// The compromised key of a revoked certificate was erased.
+    KeyErased => "key.erased",
     /// Our own machine failed a step; it is tried again.
     MachineFailed => "machine.failed",
     /// The Cabinet does not know the domain.

@@ -6,6 +6,7 @@ use crate::fleet::{DomainFilter, Place};
 use crate::limits::Limit;
 use crate::record::operator::{Requester, Via};
 use crate::record::{DomainEvent, RecordWrite};
+use crate::revocation::RevocationReason;
 use crate::{JobId, Timestamp};
 
 /// Domains of one batch at most.
@@ -58,6 +59,42 @@ words! {
         Pause => "pause",
         /// Ends the pause of issuance for the hostname.
         Resume => "resume",
+        /// Revokes the certificate, without a reason.
+        RevokeUnspecified => "revoke:unspecified",
+        /// Revokes the certificate and erases its key, which is compromised.
+        RevokeCompromised => "revoke:key-compromise",
+        /// Revokes the certificate, since another one takes its place.
+        RevokeSuperseded => "revoke:superseded",
+        /// Revokes the certificate, since the domain is not served any more.
+        RevokeCeased => "revoke:cessation-of-operation",
+    }
+}
+
+impl DomainAction {
+    /// The revocation for a reason.
+    pub const fn revoke(reason: RevocationReason) -> Self {
+        match reason {
+            RevocationReason::Unspecified => Self::RevokeUnspecified,
+            RevocationReason::KeyCompromise => Self::RevokeCompromised,
+            RevocationReason::Superseded => Self::RevokeSuperseded,
+            RevocationReason::CessationOfOperation => Self::RevokeCeased,
+        }
+    }
+
+    /// The reason of a revocation; `None` for another action.
+    pub const fn revocation(self) -> Option<RevocationReason> {
+        match self {
+            Self::RevokeUnspecified => Some(RevocationReason::Unspecified),
+            Self::RevokeCompromised => Some(RevocationReason::KeyCompromise),
+            Self::RevokeSuperseded => Some(RevocationReason::Superseded),
+            Self::RevokeCeased => Some(RevocationReason::CessationOfOperation),
+            Self::Retry | Self::Renew | Self::Recheck | Self::Pause | Self::Resume => None,
+        }
+    }
+
+    /// Whether it leads to an order for each domain.
+    const fn orders(self) -> bool {
+        matches!(self, Self::Renew) || self.revocation().is_some()
     }
 }
 
@@ -226,7 +263,7 @@ pub fn forecast(action: DomainAction, domains: u64, pace: Option<u32>, orders: L
     let by_pace = pace.map_or(PAUSE.saturating_mul(batches), |pace| {
         HOUR.saturating_mul(domains) / pace.max(1)
     });
-    let by_limit = if action == DomainAction::Renew && !orders.is_none() {
+    let by_limit = if action.orders() && !orders.is_none() {
         let beyond = domains.saturating_sub(orders.burst);
         orders.period.saturating_mul(beyond) / orders.count.max(1)
     } else {
@@ -336,10 +373,20 @@ mod tests {
     }
 
     #[test]
+    fn a_revocation_is_named_by_its_reason() {
+        for reason in RevocationReason::ALL {
+            let action = DomainAction::revoke(reason);
+            assert_eq!(action.revocation(), Some(reason));
+            assert_eq!(action.as_str(), format!("revoke:{}", reason.as_str()));
+        }
+    }
+
+    #[test]
     fn a_forecast_is_the_longer_of_the_pace_and_the_limit_of_orders() {
         let orders = Limit::bursting(300, 300, 3 * HOUR);
         let hours = |action, pace| forecast(action, 3_300, pace, orders).as_secs() / 3_600;
         assert_eq!(hours(DomainAction::Renew, None), 30);
+        assert_eq!(hours(DomainAction::RevokeCompromised, None), 30);
         assert_eq!(hours(DomainAction::Renew, Some(33)), 100);
         assert_eq!(hours(DomainAction::Retry, Some(330)), 10);
         assert_eq!(hours(DomainAction::Retry, None), 0);

@@ -41,6 +41,7 @@ pub mod reachability;
 pub mod record;
 pub mod renewal;
 pub mod retention;
+pub mod revocation;
 pub mod sentence;
 pub mod shard;
 pub mod shares;

@@ -26,6 +26,7 @@ use crate::action::OperatorAction;
 use crate::lane::{Lane, LaneInputs};
 use crate::limits::Entry;
 use crate::renewal::info::RenewalInfo;
+use crate::revocation::RevocationWrite;
 use crate::webhook::{self, WebhookEvent};
 use crate::{DomainId, Failure, Hostname, OrderGate, Ownership, Phase, Timestamp};
 
@@ -187,6 +188,8 @@ pub struct RecordWrite {
     pub action: Option<Box<OperatorAction>>,
     /// The events for the receivers of webhooks.
     pub webhooks: Vec<WebhookEvent>,
+    /// The requested revocation of a certificate. Kept by a write from outside a lease alone.
+    pub revocation: Option<RevocationWrite>,
 }
 
 impl RecordWrite {
@@ -209,6 +212,7 @@ impl RecordWrite {
             renewal_info: None,
             action: None,
             webhooks: Vec::new(),
+            revocation: None,
         }
     }
 

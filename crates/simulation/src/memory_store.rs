@@ -23,6 +23,7 @@ mod port;
 mod prune;
 mod records;
 mod renewal_info;
+mod revocations;
 mod row;
 mod sync;
 mod system;
@@ -121,6 +122,7 @@ struct State {
     /// By holder and key.
     idempotency: BTreeMap<(String, String), KeptKey>,
     jobs: BTreeMap<JobId, Job>,
+    revocations: BTreeMap<CertificateId, revocations::Requested>,
     tokens_drawn: u128,
     /// The name of the process in its leases.
     replica: &'static str,

@@ -12,9 +12,9 @@ use dps_domain::{ActionId, DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use self::accompany::accompany_in_tx;
 use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args, state_assignments};
-use crate::actions;
 use crate::json::to_json;
 use crate::sql::{Database, Sql, args, statements};
+use crate::{actions, revocations};
 
 /// Whether an update may keep a running lease: the record is at the CA (`$28`), and phase and
 /// target stay the same. Otherwise a second worker would place a second order.
@@ -133,6 +133,11 @@ pub(crate) async fn update(
     // A step may be under way and take a token while the statement waits for the row.
     let may_hold_tokens = true;
     accompany_in_tx(&mut session, write, may_hold_tokens, rules).await?;
+    if let Some(revocation) = &write.revocation
+        && !revocations::write_in_tx(&mut session, revocation).await?
+    {
+        return Ok(false);
+    }
     if let Some(action) = &write.action {
         actions::insert_in_tx(&mut session, action_id, action).await?;
     }

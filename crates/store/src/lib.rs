@@ -37,6 +37,7 @@ mod pauses;
 mod port;
 mod prune;
 mod renewal_info;
+mod revocations;
 mod secrets;
 mod shard;
 mod size;

@@ -38,6 +38,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     39 "0039" "idempotency_keys",
     40 "0040" "replicas",
     41 "0041" "target_tenants",
+    42 "0042" "requested_revocations",
 );
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ statements! {
     CERTIFICATES = skipping_locked!(
         "DELETE FROM certificates WHERE id IN (\
          SELECT old.id FROM certificates AS old JOIN custom_domains AS record ON record.id = old.domain_id \
-         WHERE old.retired_at <= $1 AND old.superseded_at IS NULL \
+         WHERE old.retired_at <= $1 AND old.superseded_at IS NULL AND old.revocation_due_at IS NULL \
          AND record.phase NOT LIKE '%' || old.id || '%' ORDER BY old.retired_at LIMIT $2",
         "FOR UPDATE OF old",
         ")"

@@ -13,8 +13,8 @@ use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
     accounts, actions, certificates, cursors, domains, events, fleet, fleet_view, idempotency,
-    installation, jobs, ledger, lock, orders, outbox, pauses, prune, renewal_info, secrets, size,
-    sync, system, targets, wakes, webhooks,
+    installation, jobs, ledger, lock, orders, outbox, pauses, prune, renewal_info, revocations,
+    secrets, size, sync, system, targets, wakes, webhooks,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -44,6 +44,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("outbox", outbox::ALL),
         ("pauses", pauses::ALL),
         ("prune", prune::ALL),
+        ("revocations", revocations::ALL),
         ("secrets", secrets::ALL),
         ("size", size::ALL),
         ("sync", sync::ALL),

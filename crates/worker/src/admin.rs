@@ -246,7 +246,9 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
 }
 
 fn admin_routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(edges::approve))
+    OpenApiRouter::new()
+        .routes(routes!(edges::approve))
+        .routes(routes!(domains::revoke))
 }
 
 fn public_routes() -> OpenApiRouter<Arc<App>> {

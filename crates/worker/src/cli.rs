@@ -17,6 +17,7 @@ pub mod limits;
 pub mod output;
 pub mod pki;
 pub mod removals;
+pub mod revoke;
 pub mod shell;
 pub mod store_size;
 pub mod webhooks;
@@ -32,6 +33,7 @@ use self::act::{ClaimArgs, Why};
 use self::bulk::{JobsCommand, OnDomains};
 use self::filter::FilterArgs;
 use self::fleet::By;
+use self::revoke::Revoke;
 use crate::config::Role;
 
 /// Custom domains with certificates, from the DNS check to every HAProxy edge.
@@ -288,6 +290,14 @@ pub enum Domains {
     ///
     /// Many are previewed first, as with retry.
     Recheck(OnDomains),
+    /// Revoke certificates at the CA, and replace those that are served with new keys at once
+    ///
+    /// The reason is key-compromise, superseded, cessation-of-operation or unspecified. After
+    /// key-compromise, the key is erased as soon as no live edge needs it. A preview names the
+    /// certificate; --yes revokes it, which cannot be undone. Many are previewed first, as with
+    /// retry.
+    #[command(mut_arg("reason", revoke::as_reason))]
+    Revoke(Revoke),
     /// Place no orders for hostnames until they are resumed, not even for renewals
     ///
     /// Many are previewed first, as with retry. `dps issuance pause` pauses a tenant or everything.

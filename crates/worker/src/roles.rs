@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::act::{self, Author};
 use crate::cli::bulk::{self, OnDomains};
 use crate::cli::output::outln;
+use crate::cli::revoke::{self, Confirmation};
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, Webhooks,
     activity, config, domains, edges, fleet, issuance, limits, removals, store_size, webhooks,
@@ -337,6 +338,10 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         Domains::Retry(on) => act_on(store, settings, DomainAction::Retry, on).await?,
         Domains::Renew(on) => act_on(store, settings, DomainAction::Renew, on).await?,
         Domains::Recheck(on) => act_on(store, settings, DomainAction::Recheck, on).await?,
+        Domains::Revoke(revoke) => {
+            let (reason, on) = revoke.parts()?;
+            act_on(store, settings, DomainAction::revoke(reason), on).await?;
+        }
         Domains::Pause(on) => act_on(store, settings, DomainAction::Pause, on).await?,
         Domains::Resume(on) => act_on(store, settings, DomainAction::Resume, on).await?,
     }
@@ -385,6 +390,14 @@ async fn act_on(
         return bulk::run(store, action, on, orders, now).await;
     };
     let (host, claim) = (hostname(&host)?, on.take_claim());
+    let yes = Confirmation {
+        is_given: on.yes,
+        as_json: on.json,
+    };
+    let revocation = action.revocation();
+    if revocation.is_some() {
+        (on.yes, on.json) = (false, false);
+    }
     if on.chooses_many() {
         anyhow::bail!("a hostname is one domain: leave out the options that are for many");
     }
@@ -392,6 +405,9 @@ async fn act_on(
         anyhow::bail!("a pause is of every claim of a hostname: leave out --id and --tenant");
     }
     let author = Author::of_command(on.why);
+    if let Some(reason) = revocation {
+        return revoke::one(store, reason, &author, now, claim.of(&host), yes).await;
+    }
     let require = settings.policy().ownership.require;
     act::on_domain(store, action, &author, now, claim.of(&host), require).await
 }

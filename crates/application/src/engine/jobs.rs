@@ -14,7 +14,7 @@ use dps_domain::record::{DomainRecord, RecordWrite};
 use dps_domain::with_causes;
 use tokio_util::sync::CancellationToken;
 
-use crate::operator::{Found, OperatorError, pauses};
+use crate::operator::{Found, OperatorError, Reads, pauses};
 use crate::ports::fleet_view::ListRequest;
 use crate::ports::store::StoreError;
 use crate::service::Service;
@@ -133,6 +133,16 @@ async fn act(service: &Service, job: &Job, record: DomainRecord) -> Result<Acted
         }
         DomainAction::Renew => write(service, job, record, |found| found.renew(now, by)).await,
         DomainAction::Recheck => write(service, job, record, |found| found.recheck(now, by)).await,
+        DomainAction::RevokeUnspecified
+        | DomainAction::RevokeCompromised
+        | DomainAction::RevokeSuperseded
+        | DomainAction::RevokeCeased => {
+            let Some(reason) = job.action.revocation() else {
+                return Ok(Acted::Refused);
+            };
+            let revoke = |found: &Found| found.revoke(now, by, reason);
+            Box::pin(write(service, job, record, revoke)).await
+        }
         DomainAction::Pause => {
             let scope = PauseScope::Domain(record.hostname);
             match pauses::pause(store, by, now, &scope).await {
@@ -162,6 +172,13 @@ async fn write(
     for _ in 0..TRIES {
         let id = record.id;
         let found = Found::of(service.store.as_ref(), record).await?;
+        let reads = job
+            .action
+            .revocation()
+            .map_or(Reads::Requests, |_| Reads::Certificate);
+        let store = service.store.as_ref();
+        // Boxed, so that jobs without revocations take little room.
+        let found = Box::pin(found.reading(store, reads, service.now())).await?;
         let Ok(write) = change(&found) else {
             return Ok(Acted::Refused);
         };

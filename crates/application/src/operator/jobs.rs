@@ -12,6 +12,7 @@ use dps_domain::{JobId, Status, Timestamp};
 
 use super::OperatorError;
 use super::fleet::{self, Counted};
+use super::revoke::revocable;
 use crate::ports::CertificateStore;
 use crate::ports::store::{DomainRecord, StoreError};
 
@@ -40,6 +41,9 @@ pub struct Preview {
     pub domains: u64,
     /// The first of them.
     pub sample: Vec<DomainRecord>,
+    /// Serials of the certificates that a job to revoke would revoke, by the hostnames of the
+    /// sample.
+    pub certificates: BTreeMap<String, String>,
     /// The time that it takes at least.
     pub takes: Duration,
 }
@@ -59,7 +63,17 @@ pub async fn preview(
     }
     let sample = SAMPLE.min(u32::try_from(domains).unwrap_or(SAMPLE));
     let page = fleet::list(store, &request.filter, now, None, sample).await?;
+    let mut certificates = BTreeMap::new();
+    if let Some(reason) = request.action.revocation() {
+        for listed in &page.domains {
+            let found = revocable(store, &listed.record, now).await?;
+            if let Some(certificate) = found.filter(|one| one.takes(reason, now)) {
+                certificates.insert(listed.record.hostname.to_string(), certificate.serial);
+            }
+        }
+    }
     Ok(Preview {
+        certificates,
         statuses,
         domains,
         sample: page

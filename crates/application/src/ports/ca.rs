@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use dps_domain::renewal::info::SuggestedWindow;
+use dps_domain::revocation::RevocationReason;
 use dps_domain::{Failure, Hostname, Timestamp, Until};
 use secrecy::SecretString;
 
@@ -421,9 +422,14 @@ pub trait CertificateAuthority: Send + Sync {
     /// The certificate chain of a valid order, PEM (RFC 8555 §7.4.2).
     async fn certificate(&self, account: &Account, order_url: &str) -> Result<String, CaError>;
 
-    /// Revokes the first certificate of a chain (PEM) because its domain ended: reason
-    /// `cessationOfOperation` (RFC 8555 §7.6). Succeeds as well if it is revoked already.
-    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError>;
+    /// Revokes the first certificate of a chain (PEM) for a reason (RFC 8555 §7.6). Succeeds as
+    /// well if it is revoked already.
+    async fn revoke(
+        &self,
+        account: &Account,
+        chain_pem: &str,
+        reason: RevocationReason,
+    ) -> Result<(), CaError>;
 }
 
 #[cfg(test)]

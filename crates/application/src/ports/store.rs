@@ -18,6 +18,7 @@ pub mod pauses;
 pub mod periodic;
 pub mod prune;
 pub mod records;
+pub mod revocations;
 pub mod secrets;
 pub mod system;
 pub mod targets;
@@ -45,6 +46,7 @@ pub use pauses::{PauseStore, WaitingOrders};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{Claimants, DomainEvent, DomainRecord, NameHold, RecordStore, RecordWrite};
+pub use revocations::{ClaimedRevocation, RevocationStore};
 pub use secrets::{SecretRow, SecretStore};
 pub use system::{DatabaseState, PeriodicTaskState, Replica, SystemStore};
 pub use targets::TargetStore;
@@ -69,6 +71,7 @@ pub trait CertificateStore:
     + PeriodicTaskStore
     + PruneStore
     + RecordStore
+    + RevocationStore
     + SecretStore
     + SystemStore
     + TargetStore

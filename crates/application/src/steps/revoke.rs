@@ -1,22 +1,19 @@
 //! Revokes the certificates of a domain that ended, once no edge presents them (RFC 8555 §7.6).
 
-use std::collections::BTreeSet;
-
 use dps_domain::outcome::{Outcome, RevocationStep};
 use dps_domain::record::revocation::{Candidate, Verdict};
+use dps_domain::revocation::RevocationReason;
 
 use super::context::StepContext;
 use super::fault::Fault;
 use crate::ca::account::account;
 use crate::ca::directory;
-use crate::edges::partition::one_is_unreachable;
+use crate::edges::presented::Presented;
 use crate::ports::ca::{CaDisposition, CaError};
-use crate::ports::store::{Claimants, StoreError, StoredCertificate};
+use crate::ports::store::{StoreError, StoredCertificate};
 
 /// Certificates of one domain that are revoked at most, the newest first.
 const MAX_CERTIFICATES: u32 = 64;
-/// Records of one hostname that are read at most.
-const MAX_RECORDS: u32 = 64;
 
 /// Revokes the newest certificate that is left, and no other: the next one is due at once. Runs
 /// twice without harm: the CA says that a certificate is revoked already.
@@ -60,7 +57,8 @@ async fn request(
         other => other?,
     };
     let chain_pem = &stored.certificate.details.chain_pem;
-    let result = service.ca.revoke(&account, chain_pem).await;
+    let reason = RevocationReason::CessationOfOperation;
+    let result = service.ca.revoke(&account, chain_pem, reason).await;
     Ok(result.err().map(|error| refused(context, error)))
 }
 
@@ -86,36 +84,12 @@ async fn candidate(
     stored: &StoredCertificate,
 ) -> Result<Candidate, StoreError> {
     let (service, certificate) = (context.service, &stored.certificate);
-    let store = &service.store;
-    let order = store.order(certificate.order_id).await?;
-    let deployments = store.deployments(certificate.domain_id).await?;
-    let is_it = deployments
-        .into_iter()
-        .filter(|seen| seen.certificate_id == certificate.id);
-    let mut presented: BTreeSet<String> = is_it.map(|seen| seen.edge).collect();
-    let records = store.domains_by_hostname(&certificate.hostname, Claimants::All, MAX_RECORDS);
-    let records = records.await?;
-    let mut phases = records.iter().map(|record| &record.phase);
-    let is_served = phases.any(|phase| phase.serving() == Some(certificate.id));
-    // If another record of the name is served, a removal does not undeploy. The edges then present
-    // a newer certificate.
-    let others = records
-        .iter()
-        .filter(|record| record.id != certificate.domain_id);
-    for other in others {
-        if presented.is_empty() {
-            break;
-        }
-        for seen in store.deployments(other.id).await? {
-            if seen.generation > stored.generation {
-                presented.remove(&seen.edge);
-            }
-        }
-    }
+    let order = service.store.order(certificate.order_id).await?;
+    let presented = Presented::read(service, stored).await?;
     Ok(Candidate {
         not_after: certificate.details.not_after,
-        is_served,
-        may_be_presented: !presented.is_empty() || one_is_unreachable(service).await?,
+        is_served: presented.served_for.is_some(),
+        may_be_presented: presented.is_possible(),
         is_of_our_ca: order.is_some_and(|order| order.directory_url == service.ca.directory_url()),
     })
 }

@@ -12,6 +12,7 @@ use dps_application::ports::ca::{
 };
 use dps_application::ports::{CertificateAuthority, CertificateStore, Clock};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
+use dps_domain::revocation::RevocationReason;
 use dps_domain::{Failure, Hostname, Purpose, Until};
 use dps_simulation::models::ca::CaModel;
 use dps_simulation::models::ca::port::CaPort;
@@ -94,6 +95,8 @@ struct Traffic {
     asked: Vec<String>,
     /// Requests to revoke a certificate.
     revocations: usize,
+    /// The reason of the last one.
+    revoked_for: Option<RevocationReason>,
 }
 
 /// The CA of a story.
@@ -221,6 +224,11 @@ impl WatchedCa {
     /// How often the revocation of a certificate was requested.
     pub(crate) fn revocations(&self) -> usize {
         self.traffic(|traffic| traffic.revocations)
+    }
+
+    /// The reason of the last of these requests.
+    pub(crate) fn revoked_for(&self) -> Option<RevocationReason> {
+        self.traffic(|traffic| traffic.revoked_for)
     }
 
     /// How many orders were placed.
@@ -451,9 +459,17 @@ impl CertificateAuthority for WatchedCa {
         Ok(chain)
     }
 
-    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError> {
-        self.traffic(|traffic| traffic.revocations += 1);
+    async fn revoke(
+        &self,
+        account: &Account,
+        chain_pem: &str,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
+        self.traffic(|traffic| {
+            traffic.revocations += 1;
+            traffic.revoked_for = Some(reason);
+        });
         self.error()?;
-        self.port.revoke(account, chain_pem).await
+        self.port.revoke(account, chain_pem, reason).await
     }
 }

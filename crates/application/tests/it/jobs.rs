@@ -55,7 +55,7 @@ async fn work_off(world: &World) {
 
 /// Drops the work when it wakes for the last of so many times, as a crash does. Returns whether it
 /// ended before.
-async fn ends_within(wakes: usize, work: impl Future) -> bool {
+pub(crate) async fn ends_within(wakes: usize, work: impl Future) -> bool {
     let (mut work, mut left) = (pin!(work), wakes);
     poll_fn(|context| {
         if left == 0 {

@@ -22,6 +22,7 @@ mod ownership;
 mod pauses;
 mod pruning;
 mod renewal_information;
+mod requested_revocation;
 mod resync;
 mod revocation;
 mod stories;

@@ -7,7 +7,8 @@ use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::action::{ActionKind, ActionScope, OperatorAction};
 use crate::limits::LimitKind;
 use crate::phase::Next;
-use crate::{Event, EventKind, Phase, Timestamp};
+use crate::revocation::{RequestedRevocation, RevocationReason, RevocationWrite};
+use crate::{CertificateId, Event, EventKind, Phase, Timestamp, bounds};
 
 /// Why a request cannot be granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Refused {
     NotLive,
     /// Nothing waits that could be made due; the text says what to do instead.
     NotWaiting(&'static str),
+    /// No certificate can be revoked; the text says why.
+    NotRevocable(&'static str),
     /// A check was requested a moment ago, and may be requested again from this time.
     TooSoon(Timestamp),
 }
@@ -70,6 +73,114 @@ pub fn renew<'a>(
     }
     let kinds = (EventKind::RenewalRequested, ActionKind::DomainRenew);
     Ok(anew(before, record, now, kinds, by.into()))
+}
+
+/// A certificate of a domain, for a request to revoke it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocable {
+    /// The certificate.
+    pub id: CertificateId,
+    /// Its serial number.
+    pub serial: String,
+    /// The end of its validity.
+    pub not_after: Timestamp,
+    /// The revocation that was requested before; `None` without one.
+    pub requested: Option<RequestedRevocation>,
+}
+
+impl Revocable {
+    /// Whether a request for this reason changes anything.
+    pub fn takes(&self, reason: RevocationReason, now: Timestamp) -> bool {
+        let is_new = |requested: RequestedRevocation| requested.again(reason, now).is_some();
+        self.not_after > now && self.requested.is_none_or(is_new)
+    }
+}
+
+/// Requests the revocation of a certificate. If the domain serves it, its urgent renewal begins at
+/// `now`, and the certificate is served until it is replaced.
+pub fn revoke<'a>(
+    before: &DomainRecord,
+    certificate: &Revocable,
+    reason: RevocationReason,
+    now: Timestamp,
+    by: impl Into<Requester<'a>>,
+) -> Result<RecordWrite, Refused> {
+    if certificate.not_after <= now {
+        return Err(Refused::NotRevocable("its certificate has ended"));
+    }
+    let revocation = match certificate.requested {
+        None => RequestedRevocation::new(reason, now),
+        Some(requested) => requested.again(reason, now).ok_or(Refused::NotRevocable(
+            "the revocation of its certificate was requested already",
+        ))?,
+    };
+    let mut record = DomainRecord {
+        updated_at: now,
+        ..before.clone()
+    };
+    if before.phase.serving() == Some(certificate.id) {
+        // A renewal that is under way continues, with its own new key.
+        if let Ok(phase) = before.phase.clone().apply(Event::RenewalDue) {
+            record.phase = phase;
+        }
+        record.urgent_from = Some(now);
+        record.next_attempt_at = Some(now);
+        record.attempt = 0;
+        record.order_gate = record.order_gate.lifted();
+    }
+    let by = by.into();
+    let serial = &certificate.serial;
+    let mut detail = json!({ "serial": serial, "revocationReason": reason });
+    if let Some(text) = by.reason {
+        detail["reason"] = text.into();
+    }
+    let (at, kind) = (now, ActionKind::DomainRevoke);
+    let host = record.hostname.as_str();
+    let old = format!("{}, certificate {serial}", state(before));
+    let new = format!("{}, revoked for {}", state(&record), reason.as_str());
+    let action = OperatorAction::new(by, at, kind, ActionScope::Domain, host)
+        .changing(&old, &new)
+        .of_many(1);
+    Ok(RecordWrite {
+        action: Some(Box::new(action)),
+        revocation: Some(RevocationWrite {
+            certificate: certificate.id,
+            revocation,
+            due_at: Some(now),
+            claim: None,
+            erases_key: false,
+        }),
+        ..noted(
+            before,
+            record,
+            EventKind::RevocationRequested,
+            detail,
+            by.who,
+        )
+    })
+}
+
+/// Notes a step of a requested revocation. The record stays as it is.
+pub fn revocation_noted(
+    before: &DomainRecord,
+    write: RevocationWrite,
+    line: Option<(EventKind, Value)>,
+    now: Timestamp,
+    who: &str,
+) -> RecordWrite {
+    let record = DomainRecord {
+        updated_at: now,
+        ..before.clone()
+    };
+    let event = line.map(|(kind, detail)| {
+        let event = DomainEvent::of(&record, kind, detail, who);
+        bounds::event(&event).into_owned()
+    });
+    RecordWrite {
+        event,
+        revocation: Some(write),
+        ..RecordWrite::of(Some(before), record)
+    }
 }
 
 /// Makes the check of a live domain due at `now`: whether its DNS and CAA records are still right.

@@ -13,9 +13,11 @@ use dps_application::ports::metrics::AcmeMetrics;
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::Hostname;
+use dps_domain::revocation::RevocationReason;
 use dps_x509::CertificateKey;
 use instant_acme::{
-    ChallengeStatus, Error, Identifier, NewOrder, OrderStatus, RevocationReason, RevocationRequest,
+    ChallengeStatus, Error, Identifier, NewOrder, OrderStatus, RevocationReason as CrlReason,
+    RevocationRequest,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -327,7 +329,12 @@ impl CertificateAuthority for AcmeAuthority {
         chain
     }
 
-    async fn revoke(&self, account: &Account, chain_pem: &str) -> Result<(), CaError> {
+    async fn revoke(
+        &self,
+        account: &Account,
+        chain_pem: &str,
+        reason: RevocationReason,
+    ) -> Result<(), CaError> {
         let leaf = CertificateDer::from_pem_slice(chain_pem.as_bytes());
         let leaf = leaf.map_err(|fault| CaError::Malformed {
             kind: "unsent".to_owned(),
@@ -337,7 +344,7 @@ impl CertificateAuthority for AcmeAuthority {
         let revoke = || async {
             let request = RevocationRequest {
                 certificate: &leaf,
-                reason: Some(RevocationReason::CessationOfOperation),
+                reason: crl_reason(reason),
             };
             match open.revoke(&request).await {
                 // An earlier run revoked it, and ended before it could record that.
@@ -348,6 +355,16 @@ impl CertificateAuthority for AcmeAuthority {
             }
         };
         self.call(Subject::Order, revoke).await.map(|((), _)| ())
+    }
+}
+
+/// The code of a reason; none says "unspecified" (RFC 5280 §5.3.1).
+const fn crl_reason(reason: RevocationReason) -> Option<CrlReason> {
+    match reason {
+        RevocationReason::Unspecified => None,
+        RevocationReason::KeyCompromise => Some(CrlReason::KeyCompromise),
+        RevocationReason::Superseded => Some(CrlReason::Superseded),
+        RevocationReason::CessationOfOperation => Some(CrlReason::CessationOfOperation),
     }
 }
 

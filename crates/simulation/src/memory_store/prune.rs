@@ -61,7 +61,7 @@ fn first<T: Copy>(
 }
 
 /// Whether the phase names the order or certificate, as the databases find it in its text.
-fn is_named(phase: &Phase, id: &impl ToString) -> bool {
+pub(super) fn is_named(phase: &Phase, id: &impl ToString) -> bool {
     let text = serde_json::to_string(phase).unwrap_or_default();
     text.contains(&id.to_string())
 }
@@ -197,6 +197,10 @@ impl State {
             if pruned == limit {
                 break;
             }
+            let requested = self.revocations.get(&entry.1);
+            if requested.is_some_and(|(_, due)| due.is_some()) {
+                continue;
+            }
             let owner = self.certificate_owners.get(&entry.1);
             let row = owner.and_then(|owner| self.rows.get_mut(owner));
             let Some(row) = row else {
@@ -210,6 +214,7 @@ impl State {
             if row.certificates.extract_if(.., gone).next().is_some() {
                 row.certificates.shrink_to_fit();
                 self.certificate_owners.remove(&entry.1);
+                self.revocations.remove(&entry.1);
                 self.due.retired.remove(&entry);
                 pruned += 1;
             }

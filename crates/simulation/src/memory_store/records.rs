@@ -109,6 +109,11 @@ impl State {
 
     pub(super) fn update(&mut self, write: &RecordWrite, content: Content) -> bool {
         let new = write.record();
+        if let Some(revocation) = &write.revocation
+            && !self.takes_revocation(revocation)
+        {
+            return false;
+        }
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {
                 return false;
@@ -127,6 +132,9 @@ impl State {
         self.accompany(write, content);
         if let Some(action) = &write.action {
             self.record(action);
+        }
+        if let Some(revocation) = &write.revocation {
+            self.set_revocation(revocation);
         }
         true
     }

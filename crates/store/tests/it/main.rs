@@ -26,6 +26,7 @@ mod pauses;
 mod prune;
 mod records;
 mod renewal_info;
+mod revocations;
 mod secrets;
 mod sync;
 mod system;
@@ -227,6 +228,10 @@ contract! {
         actions: [
             an_action_is_recorded_with_what_it_does_and_only_then,
             actions_are_read_newest_first_in_pages_and_go_after_400_days,
+        ],
+        revocations: [
+            a_requested_revocation_is_worked_at_by_one_process_under_its_claim,
+            a_compromised_key_is_erased_unless_its_record_names_the_certificate,
         ],
         jobs: [
             a_job_is_worked_at_by_one_process_and_continues_at_its_place,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Extension, Json};
-use dps_admin_api::{Acted, Action};
+use dps_admin_api::{Acted, Action, RevokeRequest};
 use dps_application::operator::{self, OperatorError, Target};
 use dps_domain::record::DomainRecord;
 use dps_domain::record::operator::Requester;
@@ -13,7 +13,7 @@ use dps_domain::record::operator::Requester;
 use super::App;
 use super::auth::Caller;
 use super::conditional::IfMatch;
-use super::params::{ClaimQuery, JsonBody, PathHost, checked_reason, query};
+use super::params::{ClaimQuery, JsonBody, PathHost, checked_reason, query, revocation_reason};
 use super::problem::{ActionRefusals, Refusal};
 
 /// Makes the next step of a domain due now.
@@ -134,6 +134,43 @@ pub(super) async fn recheck_domain(
     let acted = act(caller, reason, recheck).await?;
     tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.recheck_requested");
     Ok(acted)
+}
+
+/// Revokes the certificate of a domain at the CA.
+///
+/// A certificate that is served is replaced first, by one with a new key. It is waited for an
+/// hour at most if its key is compromised, and 24 hours otherwise. A compromised key is erased as
+/// soon as no live edge needs it. A revocation cannot be undone.
+#[utoipa::path(post, path = "/admin/v1/domains/{host}/revoke", tag = "admin",
+    operation_id = "revokeDomain", security(("token" = [])),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the domain that was read."),
+        ClaimQuery),
+    request_body(content = RevokeRequest, description = "The reason for the CA, and why."),
+    responses((status = 200, description = "The revocation is requested.", body = Acted),
+        ActionRefusals))]
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    PathHost(host): PathHost,
+    (if_match, uri): (IfMatch, Uri),
+    JsonBody(request): JsonBody<RevokeRequest>,
+) -> Result<Json<Acted>, Refusal> {
+    let which = query::<ClaimQuery>(&uri)?;
+    let target = Target {
+        claim: which.claim(),
+        ..if_match.target(&host)
+    };
+    let (store, now) = (app.store.as_ref(), app.now());
+    let for_ca = revocation_reason(&request.revocation_reason)?;
+    let revoke =
+        async |by: Requester<'_>| operator::revoke::revoke(store, by, now, target, for_ca).await;
+    let acted = act(&caller, request.reason.as_deref(), revoke).await?;
+    tracing::info!(
+        domain.hostname = %host, reason = for_ca.as_str(), by = %caller.in_history(),
+        "admin.revocation_requested"
+    );
+    Ok(Json(acted))
 }
 
 /// Acts as the caller, for the given reason.

@@ -17,10 +17,11 @@ use serde::Deserialize;
 
 use super::App;
 use super::auth::Caller;
-use super::params::{JsonBody, checked_reason, query};
+use super::params::{JsonBody, checked_reason, query, revocation_reason};
 use super::problem::{ActionRefusals, FindRefusals, ReadRefusals, Refusal};
 use crate::cli::bulk::{self, MAX_PACE};
 use crate::cli::filter::unknown_edge;
+use crate::config::AdminRole;
 
 /// Jobs of a page without `limit`.
 const DEFAULT_PAGE: u32 = 100;
@@ -98,6 +99,10 @@ pub(super) async fn begin(
         .ok_or_else(|| Refusal::field("confirm", "give the number of domains of the preview"))?;
     let reason = checked_reason(request.reason.as_deref())?;
     let wanted = wanted(&app, &request).await?;
+    // A revocation cannot be undone.
+    if wanted.action.revocation().is_some() && caller.role < AdminRole::Admin {
+        return Err(Refusal::forbidden(&caller, AdminRole::Admin));
+    }
     let (who, store) = (caller.in_history(), app.store.as_ref());
     let by = caller.requester(&who, reason);
     let job = jobs::begin(store, by, app.now(), &wanted, confirmed).await?;
@@ -135,8 +140,7 @@ fn orders(app: &App) -> Limit {
 }
 
 async fn wanted(app: &App, request: &JobRequest) -> Result<jobs::JobRequest, Refusal> {
-    let action = DomainAction::named(&request.action)
-        .ok_or_else(|| Refusal::field("action", "give retry, renew, recheck, pause or resume"))?;
+    let action = action(request)?;
     if request
         .pace_per_hour
         .is_some_and(|pace| !(1..=MAX_PACE).contains(&pace))
@@ -159,6 +163,27 @@ async fn wanted(app: &App, request: &JobRequest) -> Result<jobs::JobRequest, Ref
         filter,
         pace: request.pace_per_hour,
         most: request.limit,
+    })
+}
+
+fn action(request: &JobRequest) -> Result<DomainAction, Refusal> {
+    let reason = request.revocation_reason.as_deref();
+    if request.action == "revoke" {
+        return Ok(DomainAction::revoke(revocation_reason(
+            reason.unwrap_or_default(),
+        )?));
+    }
+    if reason.is_some() {
+        let detail = "only the action revoke has such a reason";
+        return Err(Refusal::field("revocationReason", detail));
+    }
+    let action = DomainAction::named(&request.action);
+    let action = action.filter(|action| action.revocation().is_none());
+    action.ok_or_else(|| {
+        Refusal::field(
+            "action",
+            "give retry, renew, recheck, revoke, pause or resume",
+        )
     })
 }
 

@@ -8,6 +8,7 @@ use dps_application::operator::WhichClaim;
 use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_cabinet_api::limits::MAX_TENANT_ID_BYTES;
 use dps_domain::action::check_reason;
+use dps_domain::revocation::RevocationReason;
 use dps_domain::text::shown;
 use dps_domain::{DomainId, Hostname};
 use serde::Deserialize;
@@ -126,6 +127,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             .map(Self)
             .map_err(|error| Refusal::field("body", shown(&error.to_string(), SHOWN)))
     }
+}
+
+/// The reason of a revocation.
+pub(super) fn revocation_reason(text: &str) -> Result<RevocationReason, Refusal> {
+    let parsed = text.parse::<RevocationReason>();
+    parsed.map_err(|error| Refusal::field("revocationReason", error.to_string()))
 }
 
 /// The reason of an action, if it can be kept.

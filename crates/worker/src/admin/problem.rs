@@ -328,6 +328,7 @@ impl From<OperatorError> for Refusal {
             | OperatorError::JobEnded(_)
             | OperatorError::MoreThanConfirmed { .. }
             | OperatorError::NotLive { .. }
+            | OperatorError::NotRevocable { .. }
             | OperatorError::NotWaiting { .. }
             | OperatorError::Contended(_) => AdminProblem::Conflict,
         };

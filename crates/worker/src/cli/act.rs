@@ -21,7 +21,8 @@ pub struct Why {
     pub reason: Option<String>,
 }
 
-fn reason(text: &str) -> Result<String, String> {
+/// Parses a reason for the history.
+pub(super) fn reason(text: &str) -> Result<String, String> {
     let checked = check_reason(text).map(str::to_owned);
     checked.map_err(|error| error.to_string())
 }
@@ -115,6 +116,10 @@ pub async fn on_domain(
             print_if_cut_short(done.is_complete)?;
             return Ok(());
         }
+        DomainAction::RevokeUnspecified
+        | DomainAction::RevokeCompromised
+        | DomainAction::RevokeSuperseded
+        | DomainAction::RevokeCeased => anyhow::bail!("a revocation is previewed first"),
     };
     let (hostname, phase) = (&record.hostname, record.phase.name());
     match action {

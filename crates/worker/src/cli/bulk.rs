@@ -199,8 +199,12 @@ fn print_preview(preview: &JobPreview, as_json: bool) -> anyhow::Result<()> {
     if !statuses.is_empty() {
         outln!("By status: {}", statuses.join(", "))?;
     }
-    for host in &preview.sample {
+    let named = |host: &&String| !preview.certificates.contains_key(*host);
+    for host in preview.sample.iter().filter(named) {
         outln!("  {host}")?;
+    }
+    for (host, serial) in &preview.certificates {
+        outln!("  {host}: certificate {serial}")?;
     }
     let others = preview.domains.saturating_sub(preview.sample.len() as u64);
     if others > 0 {
@@ -324,6 +328,7 @@ pub fn wire_preview(request: &JobRequest, preview: &Preview) -> JobPreview {
             .collect(),
         domains: preview.domains,
         sample: sample.map(|record| record.hostname.to_string()).collect(),
+        certificates: preview.certificates.clone(),
         takes_seconds: preview.takes.as_secs(),
     }
 }

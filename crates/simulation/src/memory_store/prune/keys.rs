@@ -113,7 +113,7 @@ impl State {
         })
     }
 
-    fn erase_key(&mut self, id: CertificateId) -> bool {
+    pub(in crate::memory_store) fn erase_key(&mut self, id: CertificateId) -> bool {
         let owner = self.certificate_owners.get(&id);
         let row = owner.and_then(|owner| self.rows.get_mut(owner));
         let stored = row.and_then(|row| {

@@ -9,6 +9,7 @@ use dps_application::ports::ca::{
     Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfoResponse,
 };
 use dps_domain::limits::published::LETS_ENCRYPT;
+use dps_domain::revocation::RevocationReason;
 use dps_domain::{Hostname, Purpose, Until};
 use secrecy::SecretString;
 
@@ -174,7 +175,12 @@ impl CertificateAuthority for CaPort {
             .await
     }
 
-    async fn revoke(&self, _: &Account, chain_pem: &str) -> Result<(), CaError> {
+    async fn revoke(
+        &self,
+        _: &Account,
+        chain_pem: &str,
+        _: RevocationReason,
+    ) -> Result<(), CaError> {
         self.0
             .call(|state| {
                 let leaf = Leaf::read(chain_pem).ok_or_else(|| CaError::Malformed {
