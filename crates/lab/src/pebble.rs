@@ -140,6 +140,11 @@ impl Pebble {
         })
     }
 
+    /// Whether every request is answered with 503 from now on.
+    pub fn refuse(&self, refuses: bool) {
+        self.relay.refuse(refuses);
+    }
+
     /// Everything Pebble has logged.
     pub fn log_text(&self) -> String {
         self.process.log_text()

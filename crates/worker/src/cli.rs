@@ -225,6 +225,12 @@ pub struct Demo {
     /// Print the result as one JSON object on the last line
     #[arg(long)]
     pub json: bool,
+    /// Domains that are added for the dashboard after the last scene; 200 unless --once is given
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(0..=2_000))]
+    pub domains: Option<u32>,
+    /// Fault that is played at the end, for a minute; with --once for 5 seconds
+    #[arg(long)]
+    pub fault: Option<crate::demo::Fault>,
 }
 
 /// `dps domains …`.
@@ -571,7 +577,9 @@ The output of `--help` for each command of `dps`. A test compares this page with
             cli.command,
             Command::Demo(Demo {
                 once: true,
-                json: true
+                json: true,
+                domains: None,
+                fault: None,
             })
         ));
         assert!(Cli::try_parse_from(["dps", "domains", "list", "--limit", "0"]).is_err());

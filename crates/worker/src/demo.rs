@@ -5,6 +5,8 @@ mod bare;
 mod cast;
 mod customer;
 mod dns_desk;
+mod fault;
+mod fleet;
 mod haproxy;
 mod show;
 mod story;
@@ -12,7 +14,9 @@ mod world;
 
 use dps_host::shutdown;
 
+pub use self::fault::Fault;
 use self::show::Show;
+use self::story::Outcome;
 use self::world::World;
 
 /// How the demo runs.
@@ -22,6 +26,17 @@ pub struct Options {
     pub once: bool,
     /// Ends with one line of JSON on standard output.
     pub json: bool,
+    /// Domains that are added for the dashboard after the story; `None` for 200 if it stays up.
+    pub domains: Option<u32>,
+    /// A fault that is played at the end.
+    pub fault: Option<Fault>,
+}
+
+impl Options {
+    fn domains(&self) -> u32 {
+        let usual = if self.once { 0 } else { fleet::DOMAINS };
+        self.domains.unwrap_or(usual)
+    }
 }
 
 /// Runs the demo. An error means that something did not happen as it should.
@@ -31,15 +46,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     show.line(
         "Starting a DNS server, Pebble (ACME), HAProxy, Cabinet, agent and service on loopback…",
     );
-    let world = Box::pin(World::start(stop.child_token())).await?;
-    let shown = tokio::select! {
-        shown = story::run(&world, &mut show) => Some(shown),
+    let mut world = Box::pin(World::start(stop.child_token())).await?;
+    show.lines(&world.dashboard());
+    let played = tokio::select! {
+        played = Box::pin(play(&mut world, &mut show, options)) => Some(played),
         () = stop.cancelled() => None,
     };
-    let outcome = match shown {
+    let outcome = match played {
         Some(Ok(outcome)) => {
             if !options.once {
-                show.lines(&world.invitation());
                 stop.cancelled().await;
             }
             Ok(Some(outcome))
@@ -58,4 +73,22 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         show.line(&serde_json::to_string(&outcome)?);
     }
     Ok(())
+}
+
+/// The story, the fleet, and the fault.
+async fn play(world: &mut World, show: &mut Show, options: Options) -> anyhow::Result<Outcome> {
+    let outcome = story::run(world, show).await?;
+    fleet::fill(world, show, options.domains()).await?;
+    if !options.once {
+        show.lines(&world.invitation());
+    }
+    if let Some(fault) = options.fault {
+        let lasts = if options.once {
+            fault::ALONE
+        } else {
+            fault::WATCHED
+        };
+        fault::play(world, show, (fault, lasts)).await?;
+    }
+    Ok(outcome)
 }

@@ -51,6 +51,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(options) => Box::pin(demo::run(demo::Options {
             once: options.once,
             json: options.json,
+            domains: options.domains,
+            fault: options.fault,
         }))
         .await
         .map(|()| ExitCode::SUCCESS),

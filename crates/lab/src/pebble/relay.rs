@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
@@ -32,11 +33,19 @@ const STATUS_LENGTH: usize = 12;
 /// How many orders were made, by name.
 pub(super) type Orders = Arc<Mutex<HashMap<String, usize>>>;
 
+/// Whether every request is refused.
+type Refuses = Arc<AtomicBool>;
+
+/// The answer to a request that is refused.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+    Content-Length: 0\r\nConnection: close\r\n\r\n";
+
 /// A running relay. Dropping it closes its connections.
 #[derive(Debug)]
 pub(super) struct Relay {
     pub(super) address: SocketAddr,
     orders: Orders,
+    refuses: Refuses,
     _task: JoinSet<()>,
 }
 
@@ -55,19 +64,26 @@ impl Relay {
             .local_addr()
             .map_err(LabError::io("read the port of a socket"))?;
         let orders = Orders::default();
+        let refuses = Refuses::default();
         let mut task = JoinSet::new();
         task.spawn(serve(
             listener,
             acceptor,
             TlsConnector::from(client),
             target,
-            Arc::clone(&orders),
+            (Arc::clone(&orders), Arc::clone(&refuses)),
         ));
         Ok(Self {
             address,
             orders,
+            refuses,
             _task: task,
         })
+    }
+
+    /// Whether every request is refused from now on.
+    pub(super) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::Relaxed);
     }
 
     pub(super) fn orders_for(&self, host: &str) -> usize {
@@ -84,15 +100,19 @@ async fn serve(
     acceptor: TlsAcceptor,
     connector: TlsConnector,
     target: SocketAddr,
-    orders: Orders,
+    (orders, refuses): (Orders, Refuses),
 ) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else {
             continue;
         };
-        let (acceptor, connector, orders) =
-            (acceptor.clone(), connector.clone(), Arc::clone(&orders));
+        let (acceptor, connector) = (acceptor.clone(), connector.clone());
+        let listener = Listener {
+            orders: Arc::clone(&orders),
+            refuses: Arc::clone(&refuses),
+            ..Listener::default()
+        };
         connections.spawn(async move {
             // Broken connections are the business of those at their ends.
             let _ = client.set_nodelay(true);
@@ -109,15 +129,7 @@ async fn serve(
             else {
                 return;
             };
-            let _ = pass(
-                client,
-                server,
-                Listener {
-                    orders,
-                    ..Listener::default()
-                },
-            )
-            .await;
+            let _ = pass(client, server, listener).await;
         });
         while connections.try_join_next().is_some() {}
     }
@@ -134,6 +146,10 @@ async fn pass(
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let bytes = &from_client[..read?];
+                if !bytes.is_empty() && listener.refuses.load(Ordering::Relaxed) {
+                    client.write_all(REFUSAL).await?;
+                    return client.shutdown().await;
+                }
                 listener.hear_client(bytes);
                 server.write_all(bytes).await?;
                 server.flush().await?;
@@ -154,6 +170,7 @@ async fn pass(
 #[derive(Debug, Default)]
 struct Listener {
     orders: Orders,
+    refuses: Refuses,
     request: Vec<u8>,
     ordered: Option<Vec<String>>,
     reply: Vec<u8>,

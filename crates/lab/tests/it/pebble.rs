@@ -205,6 +205,26 @@ async fn a_killed_pebble_comes_back_at_the_same_url_with_another_root() {
     world.account().await;
 }
 
+#[tokio::test]
+async fn a_pebble_that_refuses_answers_503_also_on_open_connections_and_then_recovers() {
+    let world = World::new(|_| ()).await;
+    let root = reqwest::Certificate::from_pem(world.pebble.ca_pem().as_bytes()).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([root])
+        .no_proxy()
+        .build()
+        .unwrap();
+    let status = || async {
+        let answer = client.get(world.pebble.directory_url()).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    assert_eq!(status().await, 200);
+    world.pebble.refuse(true);
+    assert_eq!((status().await, status().await), (503, 503));
+    world.pebble.refuse(false);
+    assert_eq!(status().await, 200);
+}
+
 fn leaf_of(chain: &str) -> Leaf {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;

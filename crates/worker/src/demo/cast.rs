@@ -17,6 +17,11 @@ pub(super) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// An address that belongs to the edges, but where another server answers.
 pub(super) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// A server that is not the platform's, and its address.
+pub(super) const ELSEWHERE: &str = "old-host.elsewhere.test";
+/// See [`ELSEWHERE`].
+pub(super) const ELSEWHERE_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+
 /// One hostname of the story.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Role {
@@ -85,8 +90,8 @@ pub(super) fn set_dns(zone: &Zone) -> Result<(), LabError> {
     zone.set_a(TARGETS, &[EDGE]);
     zone.set_a(SHARED_TARGET, &[EDGE]);
     zone.set_a("winery.test", &[EDGE]);
-    zone.set_a("old-host.elsewhere.test", &[Ipv4Addr::new(192, 0, 2, 10)]);
-    zone.set_cname(MENDED, "old-host.elsewhere.test")?;
+    zone.set_a(ELSEWHERE, &[ELSEWHERE_ADDRESS]);
+    zone.set_cname(MENDED, ELSEWHERE)?;
     zone.set_a("museum.test", &[STRANGER]);
     // For people who try the demo while it stays up.
     zone.set_cname("*.demo.test", SHARED_TARGET)

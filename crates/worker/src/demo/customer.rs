@@ -31,11 +31,11 @@ impl Customer {
         })
     }
 
-    /// Adds a domain.
-    pub(super) async fn add(&self, hostname: &str) -> anyhow::Result<CustomerView> {
+    /// Adds a domain of a tenant.
+    pub(super) async fn add(&self, tenant: &str, hostname: &str) -> anyhow::Result<CustomerView> {
         let request = CreateRequest {
             hostname: hostname.to_owned(),
-            tenant_id: "demo".to_owned(),
+            tenant_id: tenant.to_owned(),
             cname_target: None,
         };
         let answer = self
@@ -58,6 +58,14 @@ impl Customer {
     pub(super) async fn retry(&self, id: &str) -> anyhow::Result<()> {
         let url = format!("{}/{id}/retry", self.base);
         let call = self.http.post(url).bearer_auth(self.token.expose());
+        call.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Removes a domain.
+    pub(super) async fn remove(&self, id: &str) -> anyhow::Result<()> {
+        let url = format!("{}/{id}", self.base);
+        let call = self.http.delete(url).bearer_auth(self.token.expose());
         call.send().await?.error_for_status()?;
         Ok(())
     }

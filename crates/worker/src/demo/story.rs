@@ -144,7 +144,7 @@ async fn arrive(
     let began = world.now();
     for role in roles {
         show.line(&format!("  {:<20} {}", role.hostname, role.about));
-        let added = customer.add(role.hostname).await?;
+        let added = customer.add("demo", role.hostname).await?;
         let scene = Scene::new(role, &added);
         if role.follows {
             point_to_target(&world.zone, &scene.host, &scene.target)?;

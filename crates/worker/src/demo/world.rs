@@ -11,13 +11,15 @@ use dps_host::{HumanDuration, Secret, telemetry};
 use dps_lab::dns::{DnsServer, Zone};
 use dps_lab::haproxy::HaProxy;
 use dps_lab::pebble::{Pebble, PebbleOptions};
+use dps_lab::wait;
 use dps_lab::web::{Answer, WebServer};
+use dps_x509::create_private_file;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::cast::{CNAME_TARGET, EDGE, STRANGER, set_dns};
 use super::{dns_desk, haproxy};
-use crate::config::{EdgeAddress, ResolverAddress, Settings};
+use crate::config::{AdminRole, AdminToken, EdgeAddress, ResolverAddress, Settings};
 use crate::standalone::{self, Standalone};
 
 /// Ports that are taken when they are free, so that a command typed twice fits twice.
@@ -25,12 +27,17 @@ const HTTP_PORT: u16 = 5080;
 const HTTPS_PORT: u16 = 5443;
 const CABINET_PORT: u16 = 8081;
 const SERVICE_PORT: u16 = 8080;
+const ADMIN_PORT: u16 = 8082;
 const AGENT_PORT: u16 = 9402;
 const DNS_PORT: u16 = 5353;
 const DNS_DESK_PORT: u16 = 8053;
+/// How long the agent may take to see HAProxy.
+const START_BOUND: Duration = Duration::from_secs(30);
 /// The token of the platform's backend for the demo's Cabinet, which listens on loopback and
 /// forgets everything at its end.
 const API_TOKEN: &str = "demo-customer-token";
+/// The operator's token for the dashboard, likewise.
+const ADMIN_TOKEN: &str = "demo-operator-token";
 
 /// Everything, running on loopback.
 pub(super) struct World {
@@ -43,8 +50,8 @@ pub(super) struct World {
     root_file: PathBuf,
     dns: Vec<DnsServer>,
     dns_desk: SocketAddr,
-    pebble: Pebble,
-    haproxy: HaProxy,
+    pub(super) pebble: Pebble,
+    pub(super) haproxy: HaProxy,
     _stranger: WebServer,
     stop: CancellationToken,
     directory: TempDir,
@@ -94,6 +101,7 @@ impl World {
             pebble.directory_url().parse().context("Pebble's URL")?;
         settings.lets_encrypt.ca_certificate_file = Some(pebble_ca);
         settings.lets_encrypt.roots_file = Some(root_file.clone());
+        let grace = settings.agent.reload_grace;
         let standalone = standalone::start(settings, stop.clone()).await?;
 
         let config = haproxy::config(
@@ -106,6 +114,9 @@ impl World {
         let home = path.join("haproxy");
         std::fs::create_dir(&home).context("cannot create a directory for HAProxy")?;
         let haproxy = HaProxy::start(&home, &config, &[http, https]).await?;
+        // As in operation, HAProxy has loaded its files some time ago when a customer comes.
+        wait_for_agent(standalone.agent).await?;
+        tokio::time::sleep(grace.get()).await;
         Ok(Self {
             standalone,
             zone,
@@ -128,6 +139,13 @@ impl World {
         self.standalone.service.clock.now()
     }
 
+    /// The address of the dashboard and how to sign in.
+    pub(super) fn dashboard(&self) -> Vec<String> {
+        let line =
+            |admin| format!("Dashboard: http://{admin}/ (sign in with the token {ADMIN_TOKEN})\n");
+        Vec::from_iter(self.standalone.admin.map(line))
+    }
+
     /// The commands to try while it stays up.
     pub(super) fn invitation(&self) -> Vec<String> {
         let cabinet = self.standalone.cabinet;
@@ -135,6 +153,7 @@ impl World {
         let host = super::cast::RENEWED;
         vec![
             String::new(),
+            self.dashboard().concat(),
             format!(
                 "Cabinet    http://{cabinet}/api/v1/custom-domains   (Authorization: Bearer {API_TOKEN})"
             ),
@@ -216,6 +235,14 @@ fn settings(
     workers.http_probe.port = http_port;
     workers.http_probe.allow_private_addresses = true;
     workers.acme_issuance.interval = HumanDuration::from_secs(2);
+    // So that a domain which moved away is seen within a minute.
+    workers.recheck.interval = HumanDuration::from_secs(60);
+    workers.recheck.observations = 1;
+    workers.recheck.moved_after = HumanDuration::from_secs(0);
+    // Pebble names no CA in its directory, so that CAA records could not be judged.
+    settings.lets_encrypt.caa_identities = vec!["ca.demo.test".to_owned()];
+    settings.admin.listen = local(port(ADMIN_PORT)?);
+    settings.admin.tokens = vec![admin_token(path)?];
     settings.cabinet.listen = local(port(CABINET_PORT)?);
     settings.cabinet.connection_string = ConnectionString::from(database("cabinet.db").as_str());
     settings.cabinet.cname_target = Some(CNAME_TARGET.to_owned());
@@ -227,6 +254,29 @@ fn settings(
     settings.agent.haproxy_socket = path.join("haproxy.sock").display().to_string();
     settings.agent.tls_address = https;
     Ok(settings)
+}
+
+/// Waits until the agent has seen that HAProxy runs.
+async fn wait_for_agent(agent: SocketAddr) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let is_healthy = || async {
+        let answer = http.get(format!("http://{agent}/health")).send().await;
+        answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(())
+    };
+    Ok(wait::until("the agent to see HAProxy", START_BOUND, is_healthy).await?)
+}
+
+/// The operator's token, in a file as the service reads it.
+fn admin_token(path: &Path) -> anyhow::Result<AdminToken> {
+    let file = path.join("admin.token");
+    create_private_file(&file, ADMIN_TOKEN.as_bytes()).context("cannot write the admin token")?;
+    Ok(AdminToken {
+        name: Some("demo".to_owned()),
+        role: AdminRole::Admin,
+        token_file: Some(file),
+    })
 }
 
 /// The edge, and the stranger among what the platform takes for its own: as a network, since

@@ -20,7 +20,7 @@ async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_no
     let mark = format!("DPS_E2E_MARK=once-{}", std::process::id());
     let (name, value) = mark.split_once('=').unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_dps"))
-        .args(["demo", "--once", "--json"])
+        .args(["demo", "--once", "--json", "--fault", "ca-503"])
         .env("TMPDIR", temporary.path())
         .env(name, value)
         .current_dir(temporary.path())
@@ -82,6 +82,9 @@ async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_no
     let host = renewal["host"].as_str().unwrap();
     assert_eq!(domains[host]["fingerprint"], renewal["new_fingerprint"]);
 
+    let after_fault = out.split_once("The fault is over").unwrap().1;
+    assert!(after_fault.contains("are served"), "{out}");
+
     nothing_is_left(temporary.path(), &mark);
 }
 
@@ -100,7 +103,7 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
         env!("CARGO_BIN_EXE_dps"),
         logs.path().join("demo.log"),
     )
-    .arg("demo")
+    .args(["demo", "--domains", "24"])
     .env("TMPDIR", temporary.path())
     .env(name, value)
     .directory(temporary.path())
@@ -110,6 +113,13 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
         .await
         .unwrap();
     let said = demo.log_text();
+    // The fleet is counted from time to time.
+    let counted = wait::until("the causes of the fleet", TIMEOUT, || async {
+        Some(causes_on(&said)).filter(|causes| causes == &CAUSES)
+    });
+    if let Err(error) = counted.await {
+        panic!("{error}: {:?}", causes_on(&said));
+    }
     let commands = commands_of_readme(&said);
     let [break_dns, add, read, mend_dns] = commands.as_slice() else {
         panic!("README has other commands than this test knows: {commands:#?}");
@@ -138,6 +148,36 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     let status = demo.wait_for_exit(TIMEOUT).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", demo.log_tail());
     nothing_is_left(temporary.path(), &mark);
+}
+
+/// The causes of a fleet in every state.
+const CAUSES: [&str; 9] = [
+    "CAA_FORBIDS",
+    "DNS_MOVED",
+    "DNS_NXDOMAIN",
+    "DNS_OWNERSHIP_REQUIRED",
+    "DNS_SERVFAIL",
+    "DNS_STRAY_ADDRESS",
+    "DNS_WRONG_TARGET",
+    "HTTP_WRONG_RESPONDER",
+    "ISSUANCE_PAUSED",
+];
+
+/// The causes that the admin API at the printed address counts now, in their order.
+fn causes_on(said: &str) -> Vec<String> {
+    let (_, line) = said.split_once("Dashboard: ").unwrap();
+    let (url, line) = line.split_once(' ').unwrap();
+    let (_, line) = line.split_once("the token ").unwrap();
+    let (token, _) = line.split_once(')').unwrap();
+    let command = format!("curl -H 'Authorization: Bearer {token}' {url}admin/v1/fleet");
+    let fleet: Value = serde_json::from_str(&typed(&command)).unwrap();
+    let causes = fleet["causes"].as_array().unwrap();
+    let mut codes: Vec<String> = causes
+        .iter()
+        .map(|cause| cause["code"].as_str().unwrap().to_owned())
+        .collect();
+    codes.sort();
+    codes
 }
 
 /// The commands of the README for the second terminal, with the demo's ports.
