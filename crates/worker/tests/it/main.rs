@@ -9,6 +9,7 @@ mod active;
 mod admin;
 mod admin_calls;
 mod admin_document;
+mod alerts;
 mod broken;
 mod caa;
 mod clocks;

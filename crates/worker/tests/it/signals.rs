@@ -14,6 +14,7 @@ use dps_lab::postgres::Postgres;
 use dps_lab::prometheus::{Prometheus, promtool};
 use dps_lab::wait;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
 use crate::clocks::Clock;
 use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql};
@@ -22,7 +23,7 @@ const HOST: &str = "shop.bakery.test";
 /// 32 bytes in Base64.
 const SECOND_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
 /// The gauges follow every fifteen seconds, and an alert some evaluations later.
-const ALERTED: Duration = Duration::from_secs(120);
+pub(crate) const ALERTED: Duration = Duration::from_secs(120);
 /// The seed's name that breaks a rule of Prometheus, which wants seconds.
 const NOT_IN_SECONDS: &str = "certificate_expiry_days";
 
@@ -147,7 +148,7 @@ async fn what_the_service_and_the_agent_expose_keeps_the_rules_and_feeds_every_a
 }
 
 /// A Prometheus that scrapes the service and the agent.
-async fn watch(world: &World) -> Prometheus {
+pub(crate) async fn watch(world: &World) -> Prometheus {
     let home = world.home().join("prometheus");
     let targets = [world.surface, world.agent_listen()];
     Prometheus::start(&home, &targets, &impatient_rules())
@@ -156,7 +157,7 @@ async fn watch(world: &World) -> Prometheus {
 }
 
 /// Waits until the gauges that follow with the store are there.
-async fn wait_for_gauges(prometheus: &Prometheus) {
+pub(crate) async fn wait_for_gauges(prometheus: &Prometheus) {
     let known = wait::until("the gauges", ALERTED, || async {
         let store = prometheus.query("dps_store_up == 1").await.unwrap();
         let survey = prometheus
@@ -198,19 +199,19 @@ async fn every_panel_has_data(prometheus: &Prometheus) {
 }
 
 /// The alerts that fired at any time.
-async fn ever_fired(prometheus: &Prometheus) -> BTreeSet<String> {
+pub(crate) async fn ever_fired(prometheus: &Prometheus) -> BTreeSet<String> {
     let expression = "count by (alertname) (count_over_time(ALERTS{alertstate=\"firing\"}[1h]))";
     let name = |sample: &Value| sample["metric"]["alertname"].as_str().map(str::to_owned);
     let samples = prometheus.query(expression).await.unwrap();
     samples.iter().filter_map(name).collect()
 }
 
-async fn fires_alone(world: &World, prometheus: &Prometheus, alert: &str) {
+pub(crate) async fn fires_alone(world: &World, prometheus: &Prometheus, alert: &str) {
     let fires = prometheus.wait_until_firing(&[alert], ALERTED).await;
     fires.unwrap_or_else(|error| panic!("{alert}: {error}\n{}", world.service.log_tail()));
 }
 
-async fn clears(world: &World, prometheus: &Prometheus, alert: &str) {
+pub(crate) async fn clears(world: &World, prometheus: &Prometheus, alert: &str) {
     let clears = prometheus.wait_until_firing(&[], ALERTED).await;
     clears.unwrap_or_else(|error| panic!("after {alert}: {error}\n{}", world.service.log_tail()));
 }
@@ -294,10 +295,35 @@ async fn each_fault_fires_its_alert_and_no_other_and_the_alert_clears() {
     assert_eq!(ever_fired(&prometheus).await, expected);
 }
 
+/// Puts more domains into the queue of the orders, each like one that waits there. Their intake
+/// would take minutes.
+async fn queue_more(world: &World, number: u32) {
+    let database = world.home().join("dps.db");
+    let url = format!("sqlite://{}", database.display());
+    let pool = SqlitePool::connect(&url).await.unwrap();
+    let waits = wait::until("a domain that waits", TIMEOUT, || async {
+        let sql = "SELECT id FROM custom_domains WHERE lane = 'order_queue' AND lease_token IS NULL LIMIT 1";
+        let row: Option<String> = sqlx::query_scalar(sql).fetch_optional(&pool).await.unwrap();
+        row
+    });
+    let waiting = waits.await.unwrap();
+    let sql = "SELECT group_concat(name) FROM pragma_table_info('custom_domains') \
+               WHERE name NOT IN ('id', 'hostname', 'hostname_reversed')";
+    let columns: String = sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap();
+    let sql = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {number}) \
+         INSERT INTO custom_domains (id, hostname, hostname_reversed, {columns}) \
+         SELECT printf('018bcfe5-6800-7000-8000-%012x', n), printf('queued-%d.bakery.test', n), \
+         printf('test.bakery.queued-%d.', n), {columns} FROM numbers, custom_domains WHERE id = '{waiting}'"
+    );
+    pool.execute(AssertSqlSafe(sql)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothing() {
+async fn domains_that_moved_away_and_ten_thousand_that_wait_for_their_turn_fire_nothing() {
     let settings = json!({
-        "LetsEncrypt": { "Limits": { "NewOrders": "8 per 1h", "UnprovenOrders": "none" } },
+        // The rate of Let's Encrypt, 300 in three hours, with less at once.
+        "LetsEncrypt": { "Limits": { "NewOrders": "8 per 288s", "UnprovenOrders": "none" } },
         "Workers": { "Recheck": { "Observations": 2, "MovedAfter": "1s" } },
     });
     let world = World::start(Options::quick().with(&settings)).await;
@@ -315,24 +341,25 @@ async fn domains_that_moved_away_and_domains_that_wait_for_their_turn_fire_nothi
     for number in 0..20 {
         world.add(&format!("new-{number}.bakery.test")).await;
     }
+    queue_more(&world, 10_000).await;
     let prometheus = watch(&world).await;
     wait_for_gauges(&prometheus).await;
     let queued = wait::until("a queue", ALERTED, || async {
         let samples = prometheus
-            .query("dps_acme_orders_waiting > 10")
+            .query("dps_acme_orders_waiting > 9990")
             .await
             .unwrap();
         (!samples.is_empty()).then_some(())
     });
     queued.await.unwrap();
-    let served = prometheus
-        .query("dps_certificate_remaining_ratio_count > 0")
-        .await
-        .unwrap();
-    assert_eq!(served.len(), 1, "{served:?}");
+    let served = wait::until("the survey", ALERTED, || async {
+        let query = "dps_certificate_remaining_ratio_count > 0";
+        (prometheus.query(query).await.unwrap().len() == 1).then_some(())
+    });
+    served.await.unwrap();
     every_panel_has_data(&prometheus).await;
     // Far longer than an alert waits here.
-    let long = "count_over_time((dps_acme_orders_waiting > 10)[5m:1s]) > 30";
+    let long = "count_over_time((dps_acme_orders_waiting > 9990)[5m:1s]) > 30";
     let lasted = wait::until("the queue for a while", ALERTED, || async {
         (!prometheus.query(long).await.unwrap().is_empty()).then_some(())
     });
