@@ -13,9 +13,11 @@ use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
 use dps_lab::postgres::Postgres;
 use dps_lab::prometheus::{Prometheus, promtool};
 use dps_lab::wait;
+use dps_lab::web::{Answer, WebServer};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
+use crate::admin::write_private;
 use crate::clocks::Clock;
 use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql};
 
@@ -188,6 +190,10 @@ fn queries_of_dashboard() -> Vec<String> {
 async fn every_panel_has_data(prometheus: &Prometheus) {
     let queries = queries_of_dashboard();
     assert!(queries.len() > 20, "{queries:?}");
+    for metric in ["deliveries_total", "events_waiting", "waiting_seconds"] {
+        let name = format!("dps_webhook_{metric}");
+        assert!(queries.iter().any(|query| query.contains(&name)), "{name}");
+    }
     for query in queries {
         let may_be_empty = query.ends_with("> 0") || query.ends_with("< +Inf");
         let shown = wait::until(&query, ALERTED, || async {
@@ -321,10 +327,23 @@ async fn queue_more(world: &World, number: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn domains_that_moved_away_and_ten_thousand_that_wait_for_their_turn_fire_nothing() {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let answer = Answer::Content {
+        status: 204,
+        body: String::new(),
+    };
+    let receiver = WebServer::start(any, answer).await.unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let secret = files.path().join("secret");
+    write_private(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     let settings = json!({
         // The rate of Let's Encrypt, 300 in three hours, with less at once.
         "LetsEncrypt": { "Limits": { "NewOrders": "8 per 288s", "UnprovenOrders": "none" } },
         "Workers": { "Recheck": { "Observations": 2, "MovedAfter": "1s" } },
+        "Webhooks": [{
+            "Url": format!("http://{}/hook", receiver.address()), "SecretFile": secret,
+            "AllowUnencrypted": true, "AllowPrivateAddresses": true,
+        }],
     });
     let world = World::start(Options::quick().with(&settings)).await;
     let mut ids = Vec::new();
@@ -358,6 +377,7 @@ async fn domains_that_moved_away_and_ten_thousand_that_wait_for_their_turn_fire_
     });
     served.await.unwrap();
     every_panel_has_data(&prometheus).await;
+    assert!(!receiver.received().is_empty());
     // Far longer than an alert waits here.
     let long = "count_over_time((dps_acme_orders_waiting > 9990)[5m:1s]) > 30";
     let lasted = wait::until("the queue for a while", ALERTED, || async {
