@@ -15,7 +15,7 @@ use dps_domain::ownership::{
 };
 use dps_domain::policy::Policy;
 use dps_domain::record::DomainRecord;
-use dps_domain::record::claim::superseded;
+use dps_domain::record::claim::{ownership_after_removal, superseded};
 use dps_domain::record::operator;
 use dps_domain::record::retry::is_kept_by;
 use dps_domain::{
@@ -148,6 +148,7 @@ impl World {
 
     fn remove(&mut self, tenant: usize) {
         if let Some(index) = self.claim_of(tenant) {
+            self.claims[index].ownership = ownership_after_removal(&self.claims[index]);
             self.claims[index].phase = Phase::Gone;
             self.claims[index].updated_at = self.now;
         }

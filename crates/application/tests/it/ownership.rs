@@ -11,6 +11,7 @@ use dps_domain::dns::DnsAnswer;
 use dps_domain::lane::Lane;
 use dps_domain::outcome::Outcome;
 use dps_domain::ownership::{Basis, RequireProof};
+use dps_domain::record::missing;
 use dps_domain::{EventKind, Failure, FailureCode, Hostname, NameSuffix, Ownership, Phase, Status};
 
 use super::cabinet::id;
@@ -756,4 +757,62 @@ async fn a_served_domain_may_point_at_an_old_target_and_not_at_another_tenants()
     world.settle().await;
     world.until_moved_away().await;
     assert_eq!(status(&world, 1).await, Status::Active, "until its end");
+}
+
+/// A domain that was served and is elsewhere for ten days, while another tenant claims its name.
+async fn sold_name() -> World {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    world.advance(2 * DAY);
+    world.settle().await;
+    world.until_moved_away().await;
+    for _ in 0..20 {
+        world.advance(12 * HOUR);
+        world.settle().await;
+    }
+    claim(&world, 2, "buyer").await;
+    world.settle().await;
+    world
+}
+
+/// The name leads to the platform again, by address, and the buyer alone proves it.
+async fn buyer_alone_is_served(world: &World, seller: u128) {
+    world.dns.point(HOST);
+    for _ in 0..3 {
+        check_again(world).await;
+    }
+    assert_eq!(phase_and_code(world, seller).await, (Phase::START, ASKED));
+    assert_eq!(world.ca.orders_for(HOST), 1, "the seller's of then");
+    world.prove(2).await;
+    check_again(world).await;
+    assert_eq!(status(world, 2).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_moved_away_domain_that_is_removed_and_added_again_must_be_proven() {
+    let world = sold_name().await;
+    remove(&world, 1).await;
+    claim(&world, 3, "acme").await;
+    world.settle().await;
+    buyer_alone_is_served(&world, 3).await;
+}
+
+#[tokio::test]
+async fn a_moved_away_domain_that_is_removed_and_wanted_again_must_be_proven() {
+    let world = sold_name().await;
+    remove(&world, 1).await;
+    world.settle().await;
+    change(&world, 1, |domain| domain.status = Some(Status::PendingDns)).await;
+    buyer_alone_is_served(&world, 1).await;
+}
+
+#[tokio::test]
+async fn a_moved_away_domain_that_the_cabinet_lost_must_be_proven_when_it_is_back() {
+    let world = sold_name().await;
+    let before = world.record().await;
+    assert!(before.phase.is_moved_away() && before.ownership.is_held());
+    let since = world.service.now();
+    let taken_down = missing::take_down(&before, since, since, "replica").unwrap();
+    assert!(!taken_down.record().ownership.is_held());
 }

@@ -7,6 +7,16 @@ use super::{DomainEvent, DomainRecord, RecordWrite, revocation};
 use crate::policy::Policy;
 use crate::{Event, EventKind, Failure, IllegalTransition, Ownership, Timestamp};
 
+/// The ownership of a record whose removal begins. The hostname of a domain that moved away may have
+/// another owner, and the record forgets since when: its tenant does not return without a proof.
+pub fn ownership_after_removal(before: &DomainRecord) -> Ownership {
+    if before.phase.is_moved_away() {
+        Ownership::Open
+    } else {
+        before.ownership.clone()
+    }
+}
+
 /// Ends the claim `before`, since the tenant of `winner` proved that the hostname is its own. The
 /// edges keep its certificate until the winner's takes its place. A retry begins anew, with a proof
 /// of its own.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{DomainEvent, DomainRecord, RecordWrite};
+use super::{DomainEvent, DomainRecord, RecordWrite, claim};
 use crate::{Event, EventKind, IllegalTransition, Timestamp};
 
 /// Notes that the Cabinet does not know the domain. Nothing else changes.
@@ -27,6 +27,7 @@ pub fn take_down(
 ) -> Result<RecordWrite, IllegalTransition> {
     let record = DomainRecord {
         phase: before.phase.clone().apply(Event::RemovalRequested)?,
+        ownership: claim::ownership_after_removal(before),
         attempt: 0,
         next_attempt_at: Some(now),
         revocation: None,

@@ -7,7 +7,7 @@ use crate::phase::Next;
 use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has};
 use crate::record::report::current_report;
 use crate::record::retry::ATTEMPTS_KEPT;
-use crate::record::{DomainEvent, DomainRecord, RecordWrite};
+use crate::record::{DomainEvent, DomainRecord, RecordWrite, claim};
 use crate::sentence::{Instruction, sentence};
 use crate::{Event, EventKind, Failure, IllegalTransition, Issuance, Phase, Status};
 
@@ -148,6 +148,7 @@ fn apply_status(
         }
         (Status::PendingRemoval, phase) => {
             after.phase = phase.clone().apply(Event::RemovalRequested)?;
+            after.ownership = claim::ownership_after_removal(record);
             restart(after, now);
             Some((EventKind::RemovalRequested, false))
         }
