@@ -390,7 +390,9 @@ pub enum Storage {
     /// Rows are counted. Bytes include indexes. They come from `pg_total_relation_size` on
     /// PostgreSQL, or from the pages of a SQLite file, which are all read: that takes seconds for
     /// each gigabyte. The growth follows from the lifetime of the served certificates
-    /// and from the times for which rows are kept.
+    /// and from the times for which rows are kept. A domain that is not served counts with as many
+    /// lines of history as a domain can have. Tables that depend on what operators, customers and
+    /// receivers of webhooks do are shown as they are now.
     Size {
         /// Print JSON instead of a table
         #[arg(long)]
