@@ -168,10 +168,10 @@ pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Respon
 /// 200 with the current document, at any version. So a report whose response was lost can be sent
 /// again.
 ///
-/// The service reports these moves: from `PendingDns`, `PendingHttpProbe`, `Issuing` and `Failed` to
-/// any of them and to `Active`; from `Active` to `Failed`; from `PendingRemoval` to `Removed`. Any
-/// status may be reported again. `Active` becomes `Failed` with `DNS_MOVED` when the certificate of
-/// a domain that moved away ends; the domain is served again once its DNS record leads back.
+/// From `PendingDns`, `PendingHttpProbe`, `Issuing` and `Failed`, the service reports each of these
+/// and `Active`. From `Active`, it reports `Failed`; from `PendingRemoval`, `Removed`. Any status
+/// may be reported again. `Active` becomes `Failed` with `DNS_MOVED` when the certificate of a
+/// domain that moved away ends. The domain is served again once its DNS leads back.
 ///
 /// The response shows the `ownershipVerification` that the report carried. If it shows a domain
 /// without that record, the service's readiness warns. A response without a body (204) is taken

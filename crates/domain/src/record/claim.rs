@@ -7,8 +7,8 @@ use super::{DomainEvent, DomainRecord, RecordWrite, revocation};
 use crate::policy::Policy;
 use crate::{Event, EventKind, Failure, IllegalTransition, Ownership, Timestamp};
 
-/// The ownership of a record whose removal begins. The hostname of a domain that moved away may have
-/// another owner, and the record forgets since when: its tenant does not return without a proof.
+/// The ownership of a record whose removal begins. The hostname of a domain that moved away may
+/// have another owner, and the record forgets since when. So its tenant returns with a proof.
 pub fn ownership_after_removal(before: &DomainRecord) -> Ownership {
     if before.phase.is_moved_away() {
         Ownership::Open
