@@ -225,7 +225,7 @@ impl World {
             self.fail(index);
             return;
         }
-        if !is_open(&record, &policy, self.now) {
+        if !is_open(&record, &policy) {
             self.serve(index, None);
             return;
         }
@@ -376,16 +376,6 @@ impl World {
         let is_here = claim.phase.is_live() && !claim.phase.is_moved_away();
         is_here.then_some(claim.updated_at)
     }
-
-    /// Whether a domain of the tenant was served until lately, so that addresses are enough for its
-    /// return.
-    fn returns_by_address(&self, tenant: usize) -> bool {
-        let claim = self.claim_of(tenant).map(|index| &self.claims[index]);
-        claim.is_some_and(|claim| {
-            let since = claim.phase.moved_away_since().unwrap_or(self.now);
-            claim.phase.was_served() && self.now.since(since) < self.policy.ownership.reprove_after
-        })
-    }
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -418,17 +408,11 @@ proptest! {
     ) {
         let mut world = World::new(require);
         for step in steps {
-            let before = [1, 2].map(|tenant| {
-                (world.here_since(tenant), world.returns_by_address(tenant))
-            });
+            let before = [1, 2].map(|tenant| world.here_since(tenant));
             world.step(step);
             let after = [1, 2].map(|tenant| world.here_since(tenant));
-            for ((before, returns), after) in before.into_iter().zip(after) {
-                let names_the_first = match world.dns {
-                    Dns::Target(_) => true,
-                    Dns::Txt(_) => !returns,
-                    Dns::Bare | Dns::Elsewhere => false,
-                };
+            for (before, after) in before.into_iter().zip(after) {
+                let names_the_first = matches!(world.dns, Dns::Target(_) | Dns::Txt(_));
                 prop_assert!(
                     !names_the_first || require == RequireProof::Never
                         || after.is_none() || before == after,

@@ -32,7 +32,7 @@ pub(super) async fn check_ownership(
 ) -> Result<Option<Outcome>, Fault> {
     let (service, record) = (context.service, context.record);
     let policy = &service.policy.ownership;
-    if !is_open(record, policy, service.now()) {
+    if !is_open(record, policy) {
         return Ok(None);
     }
     let observer = context.observer();

@@ -816,3 +816,26 @@ async fn a_moved_away_domain_that_the_cabinet_lost_must_be_proven_when_it_is_bac
     let taken_down = missing::take_down(&before, since, since, "replica").unwrap();
     assert!(!taken_down.record().ownership.is_held());
 }
+
+#[tokio::test]
+async fn a_short_move_needs_no_proof_unless_the_dns_names_a_claim_of_another_tenant() {
+    for is_named in [false, true] {
+        let world = World::with_due_domain().await;
+        world.settle().await;
+        world.dns.clear(HOST);
+        world.advance(2 * DAY);
+        world.settle().await;
+        world.until_moved_away().await;
+        claim(&world, 2, "buyer").await;
+        world.dns.point(HOST);
+        world.settle().await;
+        if is_named {
+            world.prove(2).await;
+            remove(&world, 2).await;
+        }
+        check_again(&world).await;
+        let (phase, code) = phase_and_code(&world, 1).await;
+        assert_eq!(phase.is_moved_away(), is_named, "{code:?}");
+        assert_eq!(code == ASKED, is_named, "{code:?}");
+    }
+}

@@ -46,17 +46,23 @@ pub enum Judgement {
     },
 }
 
-/// Whether a proof can matter for the record: before it is served, and after it was moved away for
-/// long. A served domain is never asked.
-pub fn is_open(record: &DomainRecord, policy: &OwnershipPolicy, now: Timestamp) -> bool {
+/// Whether a proof can matter for the record: before it is served, and when it returns after a
+/// move. A served domain is never asked.
+pub fn is_open(record: &DomainRecord, policy: &OwnershipPolicy) -> bool {
     if policy.require == RequireProof::Never {
         return false;
     }
     match record.phase {
         Phase::Onboarding(_) => true,
-        Phase::Live { .. } | Phase::Expired { .. } => must_reprove(record, policy, now),
+        Phase::Live { .. } | Phase::Expired { .. } => record.phase.is_moved_away(),
         Phase::Failed | Phase::Leaving | Phase::Gone => false,
     }
+}
+
+/// Whether the domain returns after a move so short that its owner is the same, unless the DNS says
+/// otherwise.
+fn returns_soon(record: &DomainRecord, policy: &OwnershipPolicy, now: Timestamp) -> bool {
+    record.phase.is_moved_away() && !must_reprove(record, policy, now)
 }
 
 /// Whether the domain was moved away for so long that it may have another owner now.
@@ -178,6 +184,9 @@ pub fn judge(claim: &Claim<'_>, proof: Option<Basis>, is_foreign: bool) -> Judge
     let returns = claim.is_returning() && !claim.is_taken();
     let required = match claim.policy.require {
         RequireProof::Never => false,
+        _ if returns_soon(claim.record, claim.policy, claim.now) => {
+            is_foreign || claim.record.ownership.required().is_some()
+        }
         RequireProof::Always => true,
         RequireProof::WhenContested => {
             is_foreign
