@@ -63,6 +63,7 @@ async fn lock(postgres: &'static Postgres, url: &str, table: &'static str) {
     ));
     let held = format!(
         "SELECT COUNT(*) FROM pg_locks WHERE relation = '{table}'::regclass \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
          AND mode = 'AccessExclusiveLock' AND granted"
     );
     until(postgres, url, &held).await;
@@ -77,9 +78,11 @@ async fn until(postgres: &Postgres, url: &str, query: &str) {
     wait::until(query, TIMEOUT, is_one).await.unwrap();
 }
 
+/// Ends [`lock`] in this database. Other tests have locks on the same server.
 async fn unlock(postgres: &Postgres, url: &str) {
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-               WHERE query LIKE '%AS held%' AND pid <> pg_backend_pid()";
+               WHERE datname = current_database() AND query LIKE '%AS held%' \
+               AND pid <> pg_backend_pid()";
     postgres.execute(url, end).await.unwrap();
 }
 

@@ -45,7 +45,10 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
     let ours = listening(world.store.database()).await;
     let theirs = world.open_again().await.database().wake_channel().unwrap();
     world
-        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        .sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+        )
         .await;
     // All signals, or one error and then all signals: that is up to how the end of a
     // connection arrives.
