@@ -148,10 +148,14 @@ where
         Style::Json => Box::new(lines.json().flatten_event(true).with_span_list(false)),
         Style::Lines { colour } => Box::new(lines.compact().with_ansi(colour)),
     };
+    // Filters of single layers lost lines that were written inside a span which no layer wants.
+    let Some(side) = side else {
+        let registry = tracing_subscriber::registry().with(lines);
+        return Box::new(registry.with(filter).with(filter::resolver_limit()));
+    };
     // The filters are those of the lines alone, so that the layer beside them has its own.
     let lines = lines.with_filter(filter.and(filter::resolver_limit()));
-    let mut layers: Vec<SideLayer> = vec![Box::new(lines)];
-    layers.extend(side);
+    let layers: Vec<SideLayer> = vec![Box::new(lines), side];
     Box::new(tracing_subscriber::registry().with(layers))
 }
 

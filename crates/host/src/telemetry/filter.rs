@@ -2,8 +2,7 @@
 
 use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
-use tracing_subscriber::layer::Filter;
+use tracing_subscriber::filter::{FilterFn, LevelFilter, filter_fn};
 
 use super::TelemetryError;
 
@@ -15,10 +14,11 @@ const OURS: [&str; 2] = ["dps", "haproxy_domain_agent"];
 const RESOLVER: &str = "hickory";
 
 /// A filter that keeps the resolver's library at `info`, whatever directive names it.
-pub(super) fn resolver_limit<S>() -> impl Filter<S> {
-    filter_fn(|metadata: &Metadata<'_>| {
+pub(super) fn resolver_limit() -> FilterFn {
+    let is_within = |metadata: &Metadata<'_>| {
         !metadata.target().starts_with(RESOLVER) || *metadata.level() <= LevelFilter::INFO
-    })
+    };
+    filter_fn(is_within)
 }
 
 /// A filter in which a bare level reaches our own crates only.
