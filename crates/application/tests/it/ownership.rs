@@ -759,14 +759,20 @@ async fn a_served_domain_may_point_at_an_old_target_and_not_at_another_tenants()
     assert_eq!(status(&world, 1).await, Status::Active, "until its end");
 }
 
-/// A domain that was served and is elsewhere for ten days, while another tenant claims its name.
-async fn sold_name() -> World {
+/// A domain that was served and has just moved away.
+async fn moved_away() -> World {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.dns.clear(HOST);
     world.advance(2 * DAY);
     world.settle().await;
     world.until_moved_away().await;
+    world
+}
+
+/// A domain that was served and is elsewhere for ten days, while another tenant claims its name.
+async fn sold_name() -> World {
+    let world = moved_away().await;
     for _ in 0..20 {
         world.advance(12 * HOUR);
         world.settle().await;
@@ -820,12 +826,7 @@ async fn a_moved_away_domain_that_the_cabinet_lost_must_be_proven_when_it_is_bac
 #[tokio::test]
 async fn a_short_move_needs_no_proof_unless_the_dns_names_a_claim_of_another_tenant() {
     for is_named in [false, true] {
-        let world = World::with_due_domain().await;
-        world.settle().await;
-        world.dns.clear(HOST);
-        world.advance(2 * DAY);
-        world.settle().await;
-        world.until_moved_away().await;
+        let world = moved_away().await;
         claim(&world, 2, "buyer").await;
         world.dns.point(HOST);
         world.settle().await;
