@@ -99,3 +99,11 @@ pub(crate) fn edge(t: &Texts, state: &str) -> Html {
         _ => chip("still", "–", t.edge_left),
     }
 }
+
+pub(crate) fn job(t: &Texts, state: &str) -> Html {
+    match state {
+        "running" => chip("busy", "⟳", t.job_running),
+        "done" => chip("good", "✓", t.job_done),
+        _ => chip("still", "–", t.job_cancelled),
+    }
+}

@@ -5,6 +5,7 @@ use dps_admin_api::Domains;
 use dps_domain::{Actor, FailureCode, Status};
 
 use crate::chip;
+use crate::jobs::job_actions;
 use crate::page::{Page, encoded};
 
 /// The filter, as the form and the address of the page write it. An empty text is no wish.
@@ -43,12 +44,17 @@ impl FilterFields {
         given.collect()
     }
 
-    /// The address of the list with this filter.
-    pub fn path(&self) -> String {
+    /// The filter as the query of an address.
+    pub fn query(&self) -> String {
         let parts = self.parts();
         let parts = parts.iter();
         let parts = parts.map(|(name, value)| format!("{name}={}", encoded(value)));
-        let query = parts.collect::<Vec<_>>().join("&");
+        parts.collect::<Vec<_>>().join("&")
+    }
+
+    /// The address of the list with this filter.
+    pub fn path(&self) -> String {
+        let query = self.query();
         if query.is_empty() {
             "/domains".to_owned()
         } else {
@@ -93,10 +99,11 @@ pub struct DomainsView {
 }
 
 /// A choice of a form.
-struct Choice {
-    value: &'static str,
-    text: &'static str,
-    is_chosen: bool,
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) value: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) is_chosen: bool,
 }
 
 #[expect(
@@ -172,13 +179,18 @@ impl DomainsView {
         format!("{path}{joint}after={}", encoded(after))
     }
 
+    fn actions(&self) -> Vec<Choice> {
+        job_actions(&self.page, "")
+    }
+
     fn is_stale(&self) -> bool {
         let mut problem = self.problem.iter();
         problem.any(|(field, _)| field == "after")
     }
 }
 
-fn choose(
+/// The choices of a field, with the chosen one marked.
+pub(crate) fn choose(
     chosen: &str,
     choices: impl IntoIterator<Item = (&'static str, &'static str)>,
 ) -> Vec<Choice> {

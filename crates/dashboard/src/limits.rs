@@ -22,6 +22,16 @@ pub struct LimitsView {
     pub next: Option<String>,
     /// Whether a limit has just been lifted.
     pub is_lifted: bool,
+    /// The limit that was lifted in part.
+    pub lifted_in_part: Option<LiftFields>,
+}
+
+/// A limit of a name or tenant, as forms write it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the admin API")]
+pub struct LiftFields {
+    pub limit: String,
+    pub name: String,
 }
 
 impl LimitsView {

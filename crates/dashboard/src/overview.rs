@@ -62,6 +62,8 @@ pub struct Overview {
     pub expiring_is_least: bool,
     /// A pause of issuance, if one is in force.
     pub pause: Option<Pause>,
+    /// Whether other pauses are in force as well.
+    pub has_more_pauses: bool,
     /// The edges.
     pub edges: Vec<EdgeState>,
     /// The limits of the account.
@@ -147,11 +149,18 @@ impl Overview {
         let pause = self.pause.as_ref().map(|pause| Attention {
             number: String::new(),
             text: t.attention_paused,
-            note: match &pause.reason {
-                Some(reason) => format!("{}: {reason}", pause.who),
-                None => pause.who.clone(),
+            note: {
+                let covered = match &pause.subject {
+                    Some(subject) => subject.as_str(),
+                    None => t.scope_all,
+                };
+                let others = if self.has_more_pauses { ", …" } else { "" };
+                match &pause.reason {
+                    Some(reason) => format!("{covered}{others} · {}: {reason}", pause.who),
+                    None => format!("{covered}{others} · {}", pause.who),
+                }
             },
-            link: "/activity",
+            link: "/issuance",
         });
         pause.into_iter().chain(lines.map(line)).collect()
     }

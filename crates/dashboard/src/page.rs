@@ -53,8 +53,10 @@ impl Theme {
 pub enum Section {
     Overview,
     Domains,
+    Jobs,
     Causes,
     Renewals,
+    Issuance,
     Limits,
     Edges,
     Tenants,
@@ -131,8 +133,10 @@ impl Page {
         let links = [
             (Section::Overview, "/", t.overview),
             (Section::Domains, "/domains", t.domains),
+            (Section::Jobs, "/jobs", t.jobs),
             (Section::Causes, "/causes", t.causes),
             (Section::Renewals, "/renewals", t.renewals),
+            (Section::Issuance, "/issuance", t.issuance_nav),
             (Section::Limits, "/ca", t.limits),
             (Section::Edges, "/edges", t.edges),
             (Section::Tenants, "/tenants", t.tenants),

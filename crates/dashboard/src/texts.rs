@@ -33,6 +33,8 @@ texts! {
     tenants: "Tenants", "Арендаторы";
     activity: "Activity", "Действия";
     system: "System", "Система";
+    jobs: "Jobs", "Задания";
+    issuance_nav: "Pauses", "Паузы";
     sign_out: "Sign out", "Выйти";
     signed_in_as: "Signed in as", "Вы вошли как";
     language: "Language", "Язык";
@@ -158,6 +160,8 @@ texts! {
     lift: "Lift", "Снять";
     lift_help: "Domains that wait for this limit are due at once. If the CA refuses again, they wait again.", "Ожидающие домены продолжат сразу. Если УЦ снова откажет, они снова будут ждать.";
     lifted: "The limit is lifted.", "Лимит снят.";
+    lifted_in_part: "The limit is lifted, but not every waiting domain was reached in time.", "Лимит снят, но за отведённое время затронуты не все ожидающие домены.";
+    reach_others: "Reach the others", "Затронуть остальные";
 
     // Domains.
     domains_purpose: "Which ones?", "Какие именно?";
@@ -328,6 +332,87 @@ texts! {
     current_key: "current", "текущий";
     old_secrets: "Private keys under older ones", "Закрытые ключи под старыми";
     not_counted: "not counted yet", "ещё не подсчитаны";
+
+    // Jobs.
+    jobs_purpose: "What runs on many domains?", "Что выполняется сразу на многих доменах?";
+    jobs_lead: "Choose domains in the list, then the action on all of them:", "Выберите домены в списке, затем действие для всех них:";
+    no_jobs: "Nobody has begun a job yet.", "Заданий пока не было.";
+    job_new: "Act on many domains", "Действие для многих доменов";
+    job_new_purpose: "What would happen, and to how many?", "Что произойдёт и со сколькими?";
+    job_on_all: "With all domains of this filter:", "Со всеми доменами этого фильтра:";
+    job_domains: "Domains", "Домены";
+    job_change_filter: "Choose others", "Выбрать другие";
+    job_retry: "Retry", "Повторить шаг";
+    job_renew: "Renew", "Продлить";
+    job_recheck: "Check DNS", "Проверить DNS";
+    job_pause: "Pause issuance", "Приостановить выпуск";
+    job_resume: "Resume issuance", "Возобновить выпуск";
+    job_revoke: "Revoke the certificate", "Отозвать сертификат";
+    job_at_pace: "Domains per hour at most", "Доменов в час, не больше";
+    job_up_to: "Domains in all at most", "Доменов всего, не больше";
+    job_pace: "Domains per hour at most (empty: no limit)", "Доменов в час, не больше (пусто: без ограничения)";
+    job_most: "Domains in all at most (empty: all)", "Доменов всего, не больше (пусто: все)";
+    job_preview: "Preview", "Предпросмотр";
+    job_effect: "{action}: {domains} domains", "{action}: доменов {domains}";
+    job_takes: "It takes {time} or more: by the pace, and for orders by the limit of the CA.", "Займёт {time} или больше: по темпу, а для заказов и по лимиту УЦ.";
+    job_sample: "The first of them", "Первые из них";
+    job_others: "and others:", "и другие:";
+    job_all: "Yes, all domains of the fleet", "Да, все домены системы";
+    job_bound: "No more domains than this are visited. The service does the job, also if you close this page.", "Больше доменов затронуто не будет. Задание выполняет сервис, даже если закрыть эту страницу.";
+    job_refused: "Nothing was begun. Look at the new preview.", "Ничего не начато. Посмотрите новый предпросмотр.";
+    job_progress: "{acted} of {expected} done, {refused} refused by their state", "Сделано {acted} из {expected}, отклонено из-за состояния: {refused}";
+    job_running: "Running", "Выполняется";
+    job_done: "Done", "Готово";
+    job_cancelled: "Cancelled", "Отменено";
+    job_begun: "Begun", "Начато";
+    job_ended: "Ended", "Закончено";
+    job_next_batch: "Next batch", "Следующая партия";
+    job_cancel: "Cancel the job", "Отменить задание";
+    job_cancel_help: "It ends before its next batch. What it did stays.", "Оно закончится перед следующей партией. Сделанное остаётся.";
+    job_again: "Begin again from a new preview", "Начать заново с предпросмотра";
+    job_again_help: "A cancelled job continues this way: domains that it has changed no longer match, or refuse the action.", "Так продолжают отменённое задание: изменённые домены уже не подходят под фильтр или отклоняют действие.";
+    col_done: "Done", "Сделано";
+    col_refused_by_state: "Refused by state", "Отклонено состоянием";
+    pause_help: "No order is placed, not even for an urgent renewal. Certificates that are served stay.", "Заказы не создаются, даже для срочного продления. Установленные сертификаты остаются.";
+    resume_help: "Orders that wait for the pause are due at once.", "Ожидающие заказы выполнятся сразу.";
+    revoke_help: "The certificate is replaced and then revoked at the CA. This cannot be undone.", "Сертификат будет заменён и затем отозван в УЦ. Это нельзя отменить.";
+    revocation_reason: "Reason for the CA (only to revoke)", "Причина для УЦ (только для отзыва)";
+    not_revoked: "none", "нет";
+    revoke_unspecified: "unspecified", "не указана";
+    revoke_compromised: "the key is compromised", "ключ раскрыт";
+    revoke_superseded: "superseded", "заменён";
+    revoke_ceased: "no longer operated", "больше не используется";
+
+    // Pauses and removals.
+    issuance: "Pauses and removals", "Паузы и удаления";
+    issuance_purpose: "What holds the service back?", "Что сдерживает сервис?";
+    pauses: "Pauses of issuance", "Паузы выпуска";
+    no_pauses: "Nothing is paused.", "Ничего не приостановлено.";
+    col_paused_since: "Since", "С какого времени";
+    held_back: "Held back by pauses", "Задержано паузами";
+    paused_first: "First orders", "Первые заказы";
+    paused_renewals: "Renewals", "Продления";
+    paused_urgent: "Urgent renewals", "Срочные продления";
+    paused_ended: "Certificate has ended", "Сертификат истёк";
+    paused_soonest: "The first of these certificates ends:", "Первый из этих сертификатов истекает:";
+    lift_pause: "Lift", "Снять";
+    lift_pause_help: "Orders that wait are due at once, unless another pause covers them.", "Ожидающие заказы выполнятся сразу, если их не держит другая пауза.";
+    pause_new: "Pause issuance", "Приостановить выпуск";
+    pause_do: "Pause", "Приостановить";
+    pause_begun: "The pause is in force.", "Пауза действует.";
+    pause_lifted: "The pause has ended.", "Пауза снята.";
+    pause_lifted_in_part: "The pause has ended, but not every waiting order was reached in time.", "Пауза снята, но за отведённое время затронуты не все ожидающие заказы.";
+    scope: "What is paused", "Что приостановить";
+    scope_all: "Everything", "Всё";
+    scope_tenant: "Tenant", "Арендатор";
+    scope_domain: "Domain", "Домен";
+    scope_subject: "Hostname or tenant (empty for everything)", "Имя или арендатор (пусто, если всё)";
+    removals: "Removals by the Cabinet", "Удаления из Кабинета";
+    removed_today: "{number} domains were removed or renamed today. Above {percent} % of the domains in a day, removals are held back.", "Сегодня удалено или переименовано доменов: {number}. Если за день их больше {percent} % всех доменов, удаления задерживаются.";
+    removals_approved_until: "All removals are approved until", "Все удаления одобрены до";
+    removals_approve: "Approve removals for a day", "Одобрить удаления на день";
+    removals_help: "The service applies those that it held back. Look first whether the Cabinet lost its domains.", "Сервис выполнит задержанные удаления. Сначала проверьте, не потерял ли Кабинет домены.";
+    removals_approved: "Removals are approved.", "Удаления одобрены.";
 
     // Activity.
     activity_purpose: "Who did what?", "Кто что сделал?";

@@ -37,6 +37,10 @@ fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("system", samples::system(language, text).render()),
         ("diagnosis", samples::diagnosis(language, text).render()),
         ("activity", samples::activity(language, text).render()),
+        ("job form", samples::job_form(language, text).render()),
+        ("jobs", samples::jobs(language, text).render()),
+        ("job", samples::job(language, text).render()),
+        ("issuance", samples::issuance(language, text).render()),
     ]
     .into_iter()
     .map(|(name, page)| (name, page.unwrap()))
@@ -75,7 +79,7 @@ fn a_calm_fleet_is_all_clear_and_another_says_what_needs_attention() {
     let page = view.render().unwrap();
     for text in [
         "Attention",
-        "Issuance is paused · edge-1.test: edge-1.test",
+        "Issuance is paused · edge-1.test, … · edge-1.test: edge-1.test",
         "<b>40</b> Domains that wait for the operator",
         "<b>10\u{202f}000+</b>",
     ] {
@@ -112,6 +116,11 @@ fn a_viewer_sees_no_control_that_acts() {
         "\"/ca/lift\"",
         "\"/edges/approve\"",
         "\"/edges/compare\"",
+        "action=\"/jobs/new\"",
+        "/cancel\"",
+        "\"/issuance/pause\"",
+        "\"/issuance/resume\"",
+        "\"/issuance/approve-removals\"",
     ];
     let pages = |change: &dyn Fn(dps_dashboard::Page) -> dps_dashboard::Page| {
         let mut domain = samples::domain_view(language, "a.test");
@@ -123,7 +132,20 @@ fn a_viewer_sees_no_control_that_acts() {
         member.state = "answers";
         edges.edges.push(member);
         edges.page = change(edges.page);
-        let pages = [domain.render(), limits.render(), edges.render()];
+        let mut list = samples::domains(language, "a.test");
+        list.page = change(list.page);
+        let mut job = samples::job(language, "a.test");
+        job.page = change(job.page);
+        let mut issuance = samples::issuance(language, "a.test");
+        issuance.page = change(issuance.page);
+        let pages = [
+            domain.render(),
+            limits.render(),
+            edges.render(),
+            list.render(),
+            job.render(),
+            issuance.render(),
+        ];
         pages.map(Result::unwrap).concat()
     };
     let (seen, all) = (pages(&viewer), pages(&|page| page));
@@ -131,6 +153,60 @@ fn a_viewer_sees_no_control_that_acts() {
         assert!(all.contains(action), "{action}");
         assert!(!seen.contains(action), "{action}");
     }
+}
+
+#[test]
+fn a_job_is_begun_from_its_preview_alone_and_all_domains_must_be_said() {
+    let language = Language::English;
+    let mut view = samples::job_form(language, "a.test");
+    let page = view.render().unwrap();
+    assert!(page.contains("action=\"/jobs\""), "{page}");
+    assert!(page.contains("name=\"confirm\" value=\"412\""), "{page}");
+    assert!(page.contains("Revoke the certificate: 412 domains"));
+    assert!(page.contains("and others: 410"), "{page}");
+    assert!(!page.contains("name=\"all\""));
+    view.fields.filter = dps_dashboard::FilterFields::default();
+    assert!(
+        view.render()
+            .unwrap()
+            .contains("name=\"all\" value=\"yes\" required")
+    );
+    view.page.user = view.page.user.map(|user| dps_dashboard::User {
+        is_admin: false,
+        ..user
+    });
+    let page = view.render().unwrap();
+    assert!(!page.contains("action=\"/jobs\""), "only an admin revokes");
+    "renew".clone_into(&mut view.fields.action);
+    assert!(view.render().unwrap().contains("action=\"/jobs\""));
+    view.preview = None;
+    assert!(!view.render().unwrap().contains("action=\"/jobs\""));
+
+    let mut view = samples::job(language, "a.test");
+    let page = view.render().unwrap();
+    assert!(page.contains("100 of 412 done, 7 refused by their state"));
+    assert!(page.contains("<progress aria-labelledby=\"progress\" value=\"107\" max=\"412\">"));
+    assert!(page.contains("hx-trigger=\"every 2s\""));
+    "done".clone_into(&mut view.job.state);
+    let page = view.render().unwrap();
+    assert!(
+        !page.contains("hx-trigger") && !page.contains("/cancel\""),
+        "{page}"
+    );
+}
+
+#[test]
+fn an_end_that_is_not_complete_offers_the_same_request_again() {
+    let language = Language::English;
+    let page = samples::issuance(language, "t-7").render().unwrap();
+    let again = "<input type=\"hidden\" name=\"scope\" value=\"t-7\"><input type=\"hidden\" name=\"subject\" value=\"t-7\"><button type=\"submit\">Reach the others</button>";
+    assert!(page.contains(again), "{page}");
+    let page = samples::limits(language, "t-7").render().unwrap();
+    let again = "<input type=\"hidden\" name=\"limit\" value=\"t-7\"><input type=\"hidden\" name=\"name\" value=\"t-7\"><button type=\"submit\">Reach the others</button>";
+    assert!(page.contains(again), "{page}");
+    let mut view = samples::limits(language, "t-7");
+    view.lifted_in_part = None;
+    assert!(!view.render().unwrap().contains("Reach the others"));
 }
 
 #[test]

@@ -3,14 +3,16 @@
 use dps_admin_api::{
     Activities, Activity, Cause, Claim, CountGroup, Database, Diagnosis, DiagnosisRow, DnsEvidence,
     Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet,
-    HistoryLine, Key, KnownOrder, Limit, NextStep, Pause, PauseScopeName, ProbeEvidence, Queue,
-    Readiness, ReadinessCheck, Renewal, ReplicaState, RunningLease, StatusCount, System, Task,
-    Tenant, Tenants, TouchedLimit, WantedCertificate,
+    HistoryLine, Issuance, Job, JobPreview, Jobs, Key, KnownOrder, Limit, NextStep, Pause,
+    PauseScopeName, ProbeEvidence, Queue, Readiness, ReadinessCheck, Removals, Renewal,
+    ReplicaState, RunningLease, StatusCount, System, Task, Tenant, Tenants, TouchedLimit,
+    WantedCertificate,
 };
 use dps_dashboard::{
     ActivityView, Causes, DiagnosisView, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView,
-    EndingDay, Facet, FilterFields, Headroom, Hour, Language, LimitsView, Notice, Overview, Page,
-    ProblemView, Renewals, Section, SignIn, SystemView, TenantsView, Theme, User,
+    EndingDay, Facet, FilterFields, Headroom, Hour, IssuanceNotice, IssuanceView, JobFields,
+    JobFormView, JobView, JobsView, Language, LiftFields, LimitsView, Notice, Overview, Page,
+    ProblemView, Renewals, ScopeFields, Section, SignIn, SystemView, TenantsView, Theme, User,
 };
 use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::explain::{Responsible, SeenAt};
@@ -89,6 +91,117 @@ pub(crate) fn limit(text: &str) -> Limit {
     }
 }
 
+pub(crate) fn pause(scope: PauseScopeName, text: &str) -> Pause {
+    Pause {
+        scope,
+        subject: (scope != PauseScopeName::All).then(|| text.to_owned()),
+        since: seconds_ago(600),
+        who: text.to_owned(),
+        reason: Some(text.to_owned()),
+    }
+}
+
+pub(crate) fn issuance(language: Language, text: &str) -> IssuanceView {
+    let scopes = [
+        PauseScopeName::All,
+        PauseScopeName::Tenant,
+        PauseScopeName::Domain,
+    ];
+    let fields = ScopeFields {
+        scope: text.to_owned(),
+        subject: text.to_owned(),
+    };
+    IssuanceView {
+        page: frame(language, text),
+        issuance: Issuance {
+            pauses: scopes.map(|scope| pause(scope, text)).into(),
+            first: 10,
+            renewals: 20_000,
+            urgent: 3,
+            ended: 1,
+            soonest_end: Some(seconds_ago(-9_000)),
+        },
+        removals: Removals {
+            removed_today: 1_234,
+            brake_percent: 5,
+            approved_until: None,
+        },
+        wanted: fields.clone(),
+        problem: Some(("subject".to_owned(), text.to_owned())),
+        notice: Some(IssuanceNotice::ResumedInPart(fields)),
+    }
+}
+
+fn job_fields(text: &str) -> JobFields {
+    JobFields {
+        filter: FilterFields {
+            q: text.to_owned(),
+            tenant: text.to_owned(),
+            ..FilterFields::default()
+        },
+        action: "revoke".to_owned(),
+        revocation_reason: text.to_owned(),
+        pace_per_hour: text.to_owned(),
+        limit: text.to_owned(),
+    }
+}
+
+pub(crate) fn job_form(language: Language, text: &str) -> JobFormView {
+    JobFormView {
+        page: frame(language, text),
+        fields: job_fields(text),
+        preview: Some(JobPreview {
+            action: "revoke:superseded".to_owned(),
+            filter: text.to_owned(),
+            statuses: [("Active".to_owned(), 400), (text.to_owned(), 12)].into(),
+            domains: 412,
+            sample: vec![text.to_owned(), "b.test".to_owned()],
+            certificates: [(text.to_owned(), text.to_owned())].into(),
+            takes_seconds: 7_200,
+        }),
+        problem: Some(("limit".to_owned(), text.to_owned())),
+        refusal: Some(text.to_owned()),
+    }
+}
+
+pub(crate) fn a_job(text: &str) -> Job {
+    Job {
+        id: text.to_owned(),
+        action: "renew".to_owned(),
+        filter: text.to_owned(),
+        state: "running".to_owned(),
+        who: text.to_owned(),
+        reason: Some(text.to_owned()),
+        pace_per_hour: Some(500),
+        limit: Some(412),
+        expected: 412,
+        acted: 100,
+        refused: 7,
+        created_at: seconds_ago(900),
+        due_at: Some(seconds_ago(-5)),
+        ended_at: None,
+    }
+}
+
+pub(crate) fn jobs(language: Language, text: &str) -> JobsView {
+    JobsView {
+        page: frame(language, text),
+        jobs: Some(Jobs {
+            items: vec![a_job(text)],
+            next: Some(text.to_owned()),
+        }),
+        is_first: false,
+    }
+}
+
+pub(crate) fn job(language: Language, text: &str) -> JobView {
+    JobView {
+        page: frame(language, text),
+        job: a_job(text),
+        fields: job_fields(text),
+    }
+}
+
 pub(crate) fn overview(language: Language, text: &str) -> Overview {
     let edge = |state| EdgeState {
         name: text.to_owned(),
@@ -104,13 +217,8 @@ pub(crate) fn overview(language: Language, text: &str) -> Overview {
         page: frame(language, text),
         fleet: fleet(),
         expiring_is_least: true,
-        pause: Some(Pause {
-            scope: PauseScopeName::All,
-            subject: None,
-            since: seconds_ago(600),
-            who: text.to_owned(),
-            reason: Some(text.to_owned()),
-        }),
+        pause: Some(pause(PauseScopeName::Tenant, text)),
+        has_more_pauses: true,
         edges: [
             "answers",
             "silent",
@@ -344,6 +452,10 @@ pub(crate) fn limits(language: Language, text: &str) -> LimitsView {
         of_names: vec![limit(text)],
         next: Some(text.to_owned()),
         is_lifted: true,
+        lifted_in_part: Some(LiftFields {
+            limit: text.to_owned(),
+            name: text.to_owned(),
+        }),
     }
 }
 

@@ -39,7 +39,17 @@ pub(super) async fn pause(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<Issuance>, Refusal> {
-    begin(&app, &caller, &scope(&request)?, request.reason.as_deref()).await
+    begin_pause(&app, &caller, &request).await?;
+    Ok(Json(issuance::status(app.store.as_ref(), app.now()).await?))
+}
+
+/// Pauses issuance, on behalf of a caller of the API or of a page.
+pub(super) async fn begin_pause(
+    app: &App,
+    caller: &Caller,
+    request: &PauseRequest,
+) -> Result<(), Refusal> {
+    begin(app, caller, &scope(request)?, request.reason.as_deref()).await
 }
 
 /// Ends a pause of issuance.
@@ -55,7 +65,16 @@ pub(super) async fn resume(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<PauseRequest>,
 ) -> Result<Json<Resumed>, Refusal> {
-    end(&app, &caller, &scope(&request)?, request.reason.as_deref()).await
+    end_pause(&app, &caller, &request).await.map(Json)
+}
+
+/// Ends a pause, on behalf of a caller of the API or of a page.
+pub(super) async fn end_pause(
+    app: &App,
+    caller: &Caller,
+    request: &PauseRequest,
+) -> Result<Resumed, Refusal> {
+    end(app, caller, &scope(request)?, request.reason.as_deref()).await
 }
 
 /// Pauses issuance for one hostname.
@@ -74,7 +93,8 @@ pub(super) async fn pause_domain(
 ) -> Result<Json<Issuance>, Refusal> {
     check(&app, if_match.target(&host)).await?;
     let reason = action.reason.as_deref();
-    begin(&app, &caller, &PauseScope::Domain(host), reason).await
+    begin(&app, &caller, &PauseScope::Domain(host), reason).await?;
+    Ok(Json(issuance::status(app.store.as_ref(), app.now()).await?))
 }
 
 /// Ends the pause of issuance for one hostname.
@@ -93,7 +113,9 @@ pub(super) async fn resume_domain(
 ) -> Result<Json<Resumed>, Refusal> {
     check(&app, if_match.target(&host)).await?;
     let reason = action.reason.as_deref();
-    end(&app, &caller, &PauseScope::Domain(host), reason).await
+    end(&app, &caller, &PauseScope::Domain(host), reason)
+        .await
+        .map(Json)
 }
 
 /// Refuses a record that is not as the caller expects it. A pause is no part of the record.
@@ -111,11 +133,10 @@ async fn begin(
     caller: &Caller,
     scope: &PauseScope,
     reason: Option<&str>,
-) -> Result<Json<Issuance>, Refusal> {
+) -> Result<(), Refusal> {
     let (who, reason) = (caller.in_history(), checked_reason(reason)?);
-    let (store, now) = (app.store.as_ref(), app.now());
-    pauses::pause(store, caller.requester(&who, reason), now, scope).await?;
-    Ok(Json(issuance::status(store, now).await?))
+    let by = caller.requester(&who, reason);
+    Ok(pauses::pause(app.store.as_ref(), by, app.now(), scope).await?)
 }
 
 async fn end(
@@ -123,15 +144,15 @@ async fn end(
     caller: &Caller,
     scope: &PauseScope,
     reason: Option<&str>,
-) -> Result<Json<Resumed>, Refusal> {
+) -> Result<Resumed, Refusal> {
     let (who, reason) = (caller.in_history(), checked_reason(reason)?);
     let by = caller.requester(&who, reason);
     let now = app.now();
     let done = pauses::resume(app.store.as_ref(), by, now, scope, &operator::in_time()).await?;
-    Ok(Json(Resumed {
+    Ok(Resumed {
         woken: done.woken,
         is_complete: done.is_complete,
-    }))
+    })
 }
 
 fn scope(request: &PauseRequest) -> Result<PauseScope, Refusal> {

@@ -10,7 +10,7 @@ use dps_application::operator::jobs;
 use dps_application::ports::fleet_view::MAX_PAGE;
 use dps_domain::JobId;
 use dps_domain::fleet::{DomainFilter, FilterText};
-use dps_domain::job::DomainAction;
+use dps_domain::job::{DomainAction, Job as StoredJob};
 use dps_domain::limits::{Limit, LimitKind};
 use dps_host::HumanDuration;
 use serde::Deserialize;
@@ -62,9 +62,13 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path(text): Path<String>,
 ) -> Result<Json<Job>, Refusal> {
-    let job = app.store.job(id("id", &text)?).await?;
-    let job = job.ok_or_else(|| Refusal::not_found("no job has this identifier"))?;
-    Ok(Json(bulk::wire(&job)))
+    Ok(Json(bulk::wire(&stored(&app, id("id", &text)?).await?)))
+}
+
+/// A job as it is stored.
+pub(super) async fn stored(app: &App, id: JobId) -> Result<StoredJob, Refusal> {
+    let job = app.store.job(id).await?;
+    job.ok_or_else(|| Refusal::not_found("no job has this identifier"))
 }
 
 /// Counts the domains of a job, and changes nothing.
@@ -76,9 +80,14 @@ pub(super) async fn preview(
     State(app): State<Arc<App>>,
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<Json<JobPreview>, Refusal> {
-    let wanted = wanted(&app, &request).await?;
-    let preview = jobs::preview(app.store.as_ref(), app.now(), &wanted, orders(&app)).await?;
-    Ok(Json(bulk::wire_preview(&wanted, &preview)))
+    Ok(Json(previewed(&app, &request).await?))
+}
+
+/// The effect that a job would have.
+pub(super) async fn previewed(app: &App, request: &JobRequest) -> Result<JobPreview, Refusal> {
+    let wanted = wanted(app, request).await?;
+    let preview = jobs::preview(app.store.as_ref(), app.now(), &wanted, orders(app)).await?;
+    Ok(bulk::wire_preview(&wanted, &preview))
 }
 
 /// Begins a job.
@@ -94,19 +103,28 @@ pub(super) async fn begin(
     Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<Json<Job>, Refusal> {
+    Ok(Json(begin_job(&app, &caller, &request).await?))
+}
+
+/// Begins a job, on behalf of a caller of the API or of a page.
+pub(super) async fn begin_job(
+    app: &App,
+    caller: &Caller,
+    request: &JobRequest,
+) -> Result<Job, Refusal> {
     let confirmed = request
         .confirm
         .ok_or_else(|| Refusal::field("confirm", "give the number of domains of the preview"))?;
     let reason = checked_reason(request.reason.as_deref())?;
-    let wanted = wanted(&app, &request).await?;
+    let wanted = wanted(app, request).await?;
     // A revocation cannot be undone.
     if wanted.action.revocation().is_some() && caller.role < AdminRole::Admin {
-        return Err(Refusal::forbidden(&caller, AdminRole::Admin));
+        return Err(Refusal::forbidden(caller, AdminRole::Admin));
     }
     let (who, store) = (caller.in_history(), app.store.as_ref());
     let by = caller.requester(&who, reason);
     let job = jobs::begin(store, by, app.now(), &wanted, confirmed).await?;
-    Ok(Json(bulk::wire(&job)))
+    Ok(bulk::wire(&job))
 }
 
 /// Cancels a job that runs. Its effects stay.
@@ -121,15 +139,28 @@ pub(super) async fn cancel(
     Path(text): Path<String>,
     JsonBody(action): JsonBody<dps_admin_api::Action>,
 ) -> Result<Json<Job>, Refusal> {
-    let reason = checked_reason(action.reason.as_deref())?;
+    let id = id("id", &text)?;
+    cancel_job(&app, &caller, id, action.reason.as_deref())
+        .await
+        .map(Json)
+}
+
+/// Cancels a job, on behalf of a caller of the API or of a page.
+pub(super) async fn cancel_job(
+    app: &App,
+    caller: &Caller,
+    id: JobId,
+    reason: Option<&str>,
+) -> Result<Job, Refusal> {
+    let reason = checked_reason(reason)?;
     let who = caller.in_history();
     let by = caller.requester(&who, reason);
-    let job = jobs::cancel(app.store.as_ref(), by, app.now(), id("id", &text)?).await?;
-    Ok(Json(bulk::wire(&job)))
+    let job = jobs::cancel(app.store.as_ref(), by, app.now(), id).await?;
+    Ok(bulk::wire(&job))
 }
 
 /// The identifier in this field.
-fn id(field: &str, text: &str) -> Result<JobId, Refusal> {
+pub(super) fn id(field: &str, text: &str) -> Result<JobId, Refusal> {
     let parsed = text.parse::<JobId>();
     parsed.map_err(|_| Refusal::field(field, "is not the identifier of a job"))
 }

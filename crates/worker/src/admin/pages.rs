@@ -11,6 +11,8 @@ mod domain;
 mod domains;
 mod edges;
 mod frame;
+mod issuance;
+mod jobs;
 mod limits;
 mod overview;
 mod renewals;
@@ -58,6 +60,9 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/domains", get(domains::show))
         .route("/domains/{host}", get(domain::show))
         .route("/domains/{host}/diagnose", get(domain::after_diagnosis))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/issuance", get(issuance::show))
         .route("/causes", get(causes::show))
         .route("/renewals", get(renewals::show))
         .route("/ca", get(limits::show))
@@ -70,6 +75,12 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/domains/{host}/renew", post(domain::renew))
         .route("/domains/{host}/diagnose", post(domain::diagnose))
         .route("/domains/{host}/recheck", post(domain::recheck))
+        .route("/jobs/new", get(jobs::form))
+        .route("/jobs", post(jobs::begin))
+        .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/issuance/pause", post(issuance::pause))
+        .route("/issuance/resume", post(issuance::resume))
+        .route("/issuance/approve-removals", post(issuance::approve))
         .route("/edges/compare", post(edges::compare))
         .route("/ca/lift", post(limits::lift));
     let admin = Router::new().route("/edges/approve", post(edges::approve));

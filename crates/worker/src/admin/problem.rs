@@ -205,6 +205,14 @@ impl Refusal {
         }
     }
 
+    /// The reason of a refusal by the state; the refusal itself if it is of another kind.
+    pub(super) fn into_conflict(self) -> Result<String, Self> {
+        match self.problem.code {
+            AdminProblem::Conflict => Ok(self.problem.detail.clone()),
+            _ => Err(self),
+        }
+    }
+
     /// A field, parameter or header that cannot be used.
     pub(super) fn field(name: &str, detail: impl Into<String>) -> Self {
         let mut refusal = Self::new(AdminProblem::FieldInvalid, detail);

@@ -20,7 +20,8 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Json<Removals>, 
     Ok(Json(shown(&app).await?))
 }
 
-async fn shown(app: &App) -> Result<Removals, Refusal> {
+/// The removals of the present day.
+pub(super) async fn shown(app: &App) -> Result<Removals, Refusal> {
     let (removed_today, approved_until) = workers::removals(app.store.as_ref(), app.now()).await?;
     Ok(Removals {
         removed_today,
@@ -41,10 +42,17 @@ pub(super) async fn approve(
     Extension(caller): Extension<Caller>,
     JsonBody(action): JsonBody<Action>,
 ) -> Result<Json<Removals>, Refusal> {
-    let (who, reason) = (
-        caller.in_history(),
-        checked_reason(action.reason.as_deref())?,
-    );
+    approve_all(&app, &caller, action.reason.as_deref()).await?;
+    Ok(Json(shown(&app).await?))
+}
+
+/// Approves all removals for a day, on behalf of a caller of the API or of a page.
+pub(super) async fn approve_all(
+    app: &App,
+    caller: &Caller,
+    reason: Option<&str>,
+) -> Result<(), Refusal> {
+    let (who, reason) = (caller.in_history(), checked_reason(reason)?);
     let (store, by) = (app.store.as_ref(), caller.requester(&who, reason));
     let until = workers::approve_removals(store, by, app.now()).await?;
     if until.is_none() {
@@ -53,5 +61,5 @@ pub(super) async fn approve(
         ));
     }
     tracing::info!(by = %who, reason, "admin.removals_approved");
-    Ok(Json(shown(&app).await?))
+    Ok(())
 }

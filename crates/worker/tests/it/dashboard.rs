@@ -332,6 +332,8 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
         "/edges",
         "/tenants",
         "/system",
+        "/jobs",
+        "/issuance",
     ];
     for browser in [&viewer, &operator, &admin] {
         for path in pages {
@@ -364,6 +366,7 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
         call(&renew, &[], [403, 409, 409]),
         call("/ca/lift", &lift, [403, 303, 303]),
         call("/edges/approve", &approve, [403, 403, 404]),
+        call("/issuance/approve-removals", &[], [403, 303, 303]),
     ] {
         let browsers = [&viewer, &operator, &admin].into_iter();
         for (browser, expected) in browsers.zip(expected) {
@@ -390,6 +393,173 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
     assert_eq!(page.status, StatusCode::BAD_REQUEST, "{}", page.html);
 
     the_list_is_the_apis(&viewer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_previewed_confirmed_followed_and_cancelled() {
+    let (world, api) = quick().await;
+    for host in [WAITING, "www.neither.test"] {
+        let id = world.customer.add(host).await;
+        world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+    }
+    let viewer = Browser::signed_in(&api, VIEWER).await;
+    let operator = Browser::signed_in(&api, OPERATOR).await;
+    let form = "/jobs/new?filter=code%3DDNS_NXDOMAIN&action=retry";
+    assert_eq!(viewer.get(form).await.status, StatusCode::FORBIDDEN);
+    let page = operator.get(form).await;
+    assert!(page.html.contains("Retry: 2 domains"), "{}", page.html);
+    assert!(page.html.contains(WAITING), "{}", page.html);
+    let wanted = |action: &'static str, confirm: &'static str, pace: &'static str| {
+        [
+            ("filter", "code=DNS_NXDOMAIN"),
+            ("action", action),
+            ("revocationReason", "superseded"),
+            ("pacePerHour", pace),
+            ("limit", ""),
+            ("confirm", confirm),
+            ("reason", "DNS is back"),
+        ]
+    };
+    let retry = wanted("retry", "2", "");
+    let page = viewer.post("/jobs", &retry).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let request = with_form(operator.request(Method::POST, "/jobs"), &retry);
+    let page = read(request.header("sec-fetch-site", "cross-site")).await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+
+    // Nothing begins that was not seen in the preview.
+    let of_all = [("action", "retry"), ("confirm", "9")];
+    let unknown = [("filter", "statuses=Failed"), ("action", "retry")];
+    for (form, status, text) in [
+        (&wanted("retry", "1", "")[..], 409, "Nothing was begun"),
+        (
+            &wanted("retry", "2", "fast"),
+            400,
+            "<code>pacePerHour</code>",
+        ),
+        (&wanted("retry", "", ""), 400, "<code>confirm</code>"),
+        (&wanted("dance", "2", ""), 400, "<code>action</code>"),
+        (&wanted("revoke", "2", ""), 403, "needs Admin"),
+        (&of_all, 400, "<code>all</code>"),
+        (&unknown, 400, "unknown field"),
+    ] {
+        let page = operator.post("/jobs", form).await;
+        assert_eq!(page.status.as_u16(), status, "{form:?}: {}", page.html);
+        assert!(page.html.contains(text), "{form:?}: {}", page.html);
+    }
+    let page = operator.get("/jobs").await;
+    assert!(
+        page.html.contains("Nobody has begun a job"),
+        "{}",
+        page.html
+    );
+
+    let page = operator.post("/jobs", &retry).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.html);
+    let job = page.headers[LOCATION].to_str().unwrap().to_owned();
+    let done = wait::until("the end of the job", TIMEOUT, || async {
+        let page = viewer.get(&job).await;
+        page.html.contains("</span>Done</span>").then_some(page)
+    });
+    let page = done.await.unwrap();
+    assert!(page.html.contains("DNS is back"), "{}", page.html);
+    assert!(page.html.contains("href=\"/domains?code=DNS_NXDOMAIN\""));
+    let page = operator.post(&format!("{job}/cancel"), &[]).await;
+    assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.html);
+
+    // A job that waits for its pace is cancelled, and leads to a new preview.
+    let page = operator.post("/jobs", &wanted("recheck", "2", "1")).await;
+    let job = page.headers[LOCATION].to_str().unwrap().to_owned();
+    let page = operator.get(&job).await;
+    assert!(page.html.contains("</span>Running</span>"), "{}", page.html);
+    assert_eq!(
+        viewer.post(&format!("{job}/cancel"), &[]).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let page = operator
+        .post(&format!("{job}/cancel"), &[("reason", "enough")])
+        .await;
+    assert_eq!(page.headers[LOCATION], job.as_str());
+    let page = operator.get(&job).await;
+    assert!(
+        page.html.contains("</span>Cancelled</span>"),
+        "{}",
+        page.html
+    );
+    let again = "/jobs/new?filter=code%3DDNS_NXDOMAIN&#38;action=recheck&#38;pacePerHour=1";
+    assert!(page.html.contains(again), "{}", page.html);
+    let page = viewer.get("/jobs").await;
+    assert!(page.html.contains(&job), "{}", page.html);
+    assert_eq!(viewer.get("/jobs/nothing").await.status.as_u16(), 400);
+    assert_eq!(
+        viewer.get("/jobs?before=nothing").await.status.as_u16(),
+        400
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_is_seen_set_and_lifted() {
+    let (world, api) = quick().await;
+    let id = world.customer.add(WAITING).await;
+    world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+    let viewer = Browser::signed_in(&api, VIEWER).await;
+    let operator = Browser::signed_in(&api, OPERATOR).await;
+    let pause = [
+        ("scope", "domain"),
+        ("subject", WAITING),
+        ("reason", "the <b>customer</b> asked"),
+    ];
+    for path in ["/issuance/pause", "/issuance/resume"] {
+        let page = viewer.post(path, &pause).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    let page = operator.post("/issuance/pause", &pause).await;
+    assert_eq!(
+        page.headers[LOCATION], "/issuance?done=pause",
+        "{}",
+        page.html
+    );
+    let page = viewer.get("/issuance?done=pause").await;
+    for text in [
+        "The pause is in force",
+        WAITING,
+        "admin:oleg",
+        "the &#60;b&#62;customer&#60;/b&#62; asked",
+    ] {
+        assert!(page.html.contains(text), "{text}: {}", page.html);
+    }
+    let page = viewer.get("/").await;
+    let line = format!("Issuance is paused · {WAITING} · admin:oleg: the");
+    assert!(page.html.contains(&line), "{}", page.html);
+    for (form, field) in [
+        (&[("scope", "galaxy")][..], "scope"),
+        (&[("scope", "tenant"), ("subject", " ")], "subject"),
+        (&[("scope", "all"), ("subject", "x")], "subject"),
+        (&[("scope", "domain"), ("subject", "not a name")], "subject"),
+    ] {
+        let page = operator.post("/issuance/pause", form).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{form:?}");
+        let text = format!("<code>{field}</code>");
+        assert!(page.html.contains(&text), "{form:?}: {}", page.html);
+    }
+    let page = operator.post("/issuance/resume", &pause[..2]).await;
+    assert_eq!(
+        page.headers[LOCATION], "/issuance?done=resume",
+        "{}",
+        page.html
+    );
+    let page = operator.post("/issuance/resume", &pause[..2]).await;
+    assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.html);
+    let page = viewer.get("/issuance").await;
+    assert!(page.html.contains("Nothing is paused"), "{}", page.html);
+    let page = operator.post("/issuance/approve-removals", &[]).await;
+    assert_eq!(page.headers[LOCATION], "/issuance?done=approve");
+    let page = viewer.get("/issuance").await;
+    assert!(
+        page.html.contains("All removals are approved until"),
+        "{}",
+        page.html
+    );
 }
 
 /// The list says which part of a filter cannot be used.

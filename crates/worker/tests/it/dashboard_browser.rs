@@ -9,7 +9,7 @@ use sqlx::{Executor as _, SqlitePool};
 
 use self::audit::{assert_accessible, assert_no_faults};
 use self::keyboard::tab_stops;
-use crate::admin::{Api, OPERATOR, VIEWER, world};
+use crate::admin::{ADMIN, Api, OPERATOR, world};
 use crate::world::{Options, TIMEOUT, World};
 
 #[expect(
@@ -180,6 +180,15 @@ async fn an_operator_finds_the_cause_and_retries_the_domain_until_it_is_active()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
     let (_world, api) = patient_world().await;
+    let pause = json!({ "scope": "tenant", "subject": HOSTILE, "reason": HOSTILE });
+    let (status, text) = api.post("/admin/v1/issuance/pause", OPERATOR, pause).await;
+    assert!(status.is_success(), "{text}");
+    let job = json!({
+        "action": "retry", "filter": { "code": "DNS_NXDOMAIN" }, "pacePerHour": 1, "confirm": 2,
+        "reason": HOSTILE,
+    });
+    let (status, job) = api.post("/admin/v1/jobs", OPERATOR, job).await;
+    assert!(status.is_success(), "{job}");
     let browser = browser(true).await;
     browser.open(&format!("http://{}/", api.at)).await.unwrap();
     for theme in ["light", "dark"] {
@@ -190,7 +199,7 @@ async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
     // With the keyboard alone: the link past the head, the field, the button.
     browser.press(TAB).await.unwrap();
     browser.click("#token").await.unwrap();
-    browser.press(VIEWER).await.unwrap();
+    browser.press(ADMIN).await.unwrap();
     browser.press(ENTER).await.unwrap();
     at(&browser, "/").await;
 
@@ -206,6 +215,14 @@ async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
         ("tenants", "/tenants".to_owned()),
         ("system", "/system".to_owned()),
         ("activity", "/activity".to_owned()),
+        ("jobs", "/jobs".to_owned()),
+        ("job", format!("/jobs/{}", job["id"].as_str().unwrap())),
+        (
+            "job-form",
+            "/jobs/new?filter=code%3DDNS_NXDOMAIN&action=retry".to_owned(),
+        ),
+        ("job-of-all", "/jobs/new?action=renew".to_owned()),
+        ("issuance", "/issuance".to_owned()),
     ];
     for (name, path) in &pages {
         browser
@@ -256,6 +273,8 @@ async fn everything_works_without_script() {
     let notice = browser.text("main .notice").await.unwrap();
     assert_eq!(notice, "The next step is due now.");
 
+    acts_on_many(&browser).await;
+
     browser
         .click("select[name='theme'] option[value='dark']")
         .await
@@ -275,5 +294,99 @@ async fn everything_works_without_script() {
     assert_eq!(theme.unwrap(), "dark");
     browser.click(".account button").await.unwrap();
     at(&browser, "/sign-in").await;
+    assert_no_faults(&browser).await;
+}
+
+/// An action on all domains of a filter: the list, the preview, the job, and its end.
+async fn acts_on_many(browser: &Browser) {
+    browser.click("nav a[href='/domains']").await.unwrap();
+    at(browser, "/domains").await;
+    browser
+        .click("select[name='code'] option[value='DNS_NXDOMAIN']")
+        .await
+        .unwrap();
+    browser.click("form.filter button").await.unwrap();
+    browser
+        .wait_until("location.search.includes('code=DNS_NXDOMAIN')")
+        .await
+        .unwrap();
+    browser
+        .click("form.bulk option[value='recheck']")
+        .await
+        .unwrap();
+    browser.click("form.bulk button").await.unwrap();
+    at(browser, "/jobs/new").await;
+    let preview = browser.text("#preview").await.unwrap();
+    assert_eq!(preview, "Check DNS: 2 domains");
+    browser
+        .write("input[name='reason']", "by hand")
+        .await
+        .unwrap();
+    browser.click("form.actions button").await.unwrap();
+    browser
+        .wait_until("location.pathname.length > '/jobs/new'.length")
+        .await
+        .unwrap();
+    let ended = wait::until("the end of the job", TIMEOUT, || async {
+        browser.evaluate("location.reload()").await.ok()?;
+        let shown = browser.text("#progress").await.ok()?;
+        shown.contains("Done").then_some(shown)
+    });
+    // Domains that wait for DNS refuse the check of served ones.
+    let shown = ended.await.unwrap();
+    assert!(shown.contains("2 refused by their state"), "{shown}");
+    browser.click("nav a[href='/jobs']").await.unwrap();
+    at(browser, "/jobs").await;
+    let list = browser.text("tbody").await.unwrap();
+    assert!(list.contains("admin:oleg"), "{list}");
+}
+
+/// Moves the focus to an element with the tabulator key alone, and presses Enter there.
+async fn enter(browser: &Browser, selector: &str) {
+    focus(browser, selector).await;
+    browser.press(ENTER).await.unwrap();
+}
+
+async fn focus(browser: &Browser, selector: &str) {
+    let is_there = format!("document.activeElement.matches({})", json!(selector));
+    for _ in 0..200 {
+        browser.press(TAB).await.unwrap();
+        if browser.evaluate(&is_there).await.unwrap() == true {
+            return;
+        }
+    }
+    panic!("the tabulator key does not reach {selector}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keyboard_alone_leads_from_the_cause_to_an_active_domain() {
+    let (world, api) = patient_world().await;
+    let browser = browser(true).await;
+    browser.open(&format!("http://{}/", api.at)).await.unwrap();
+    focus(&browser, "#token").await;
+    browser.press(OPERATOR).await.unwrap();
+    browser.press(ENTER).await.unwrap();
+    at(&browser, "/").await;
+    enter(&browser, "a[href^='/domains?code=DNS_NXDOMAIN']").await;
+    at(&browser, "/domains").await;
+    enter(&browser, &format!("a[href='/domains/{LOST}']")).await;
+    at(&browser, &format!("/domains/{LOST}")).await;
+    enter(&browser, "form[action$='/diagnose'] button").await;
+    at(&browser, &format!("/domains/{LOST}/diagnose")).await;
+    let rows = browser.text("tbody").await.unwrap();
+    assert!(rows.contains("DNS_NXDOMAIN"), "{rows}");
+    enter(&browser, &format!(".question a[href='/domains/{LOST}']")).await;
+    at(&browser, &format!("/domains/{LOST}")).await;
+    world.point_at_us(LOST);
+    enter(&browser, "button[formaction$='/retry']").await;
+    browser
+        .wait_until("location.search === '?done=retry'")
+        .await
+        .unwrap();
+    let is_active = wait::until("the status in the page", TIMEOUT, || async {
+        let shown = browser.text("#live").await.ok()?;
+        shown.contains("Active").then_some(())
+    });
+    is_active.await.unwrap();
     assert_no_faults(&browser).await;
 }

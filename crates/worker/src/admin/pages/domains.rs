@@ -23,7 +23,7 @@ const PAGE: u32 = 50;
 /// The query of the page. The form sends every field, so an empty one is no wish.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct Asked {
+pub(super) struct Asked {
     q: String,
     r#match: String,
     tenant: String,
@@ -37,7 +37,19 @@ struct Asked {
 }
 
 impl Asked {
-    fn wanted(&self) -> FleetQuery {
+    /// The query of an address of the list.
+    pub(super) fn of(uri: &Uri) -> Result<Self, Refusal> {
+        let asked: Self = query(uri)?;
+        let known_match = ["", "containing", "name", "prefix", "suffix"].contains(&&*asked.r#match);
+        if known_match {
+            Ok(asked)
+        } else {
+            let remedy = "give containing, name, prefix or suffix";
+            Err(Refusal::field("match", remedy))
+        }
+    }
+
+    pub(super) fn wanted(&self) -> FleetQuery {
         let given = |text: &str| {
             let text = text.trim();
             (!text.is_empty()).then(|| text.to_owned())
@@ -68,7 +80,7 @@ impl Asked {
         }
     }
 
-    fn fields(self) -> FilterFields {
+    pub(super) fn fields(self) -> FilterFields {
         FilterFields {
             q: self.q,
             r#match: self.r#match,
@@ -90,12 +102,7 @@ pub(super) async fn show(
     frame: Frame,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let asked: Asked = query(&uri)?;
-    let known_match = ["", "containing", "name", "prefix", "suffix"].contains(&&*asked.r#match);
-    if !known_match {
-        let remedy = "give containing, name, prefix or suffix";
-        return Err(Refusal::field("match", remedy));
-    }
+    let asked = Asked::of(&uri)?;
     let (domains, problem) = match page(&app, &asked.wanted()).await {
         Ok(domains) => (Some(domains), None),
         Err(refusal) => (None, Some(refusal.into_field()?)),

@@ -7,11 +7,11 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use dps_admin_api::LiftRequest;
 use dps_application::operator::limits::Headroom;
-use dps_dashboard::{LimitsView, Section};
+use dps_dashboard::{LiftFields, LimitsView, Section};
 use serde::Deserialize;
 
 use super::frame::{Form, Frame};
-use super::{rendered, see_other};
+use super::{form_urlencoded, rendered, see_other};
 use crate::admin::App;
 use crate::admin::auth::Caller;
 use crate::admin::limits::lift_limit;
@@ -24,6 +24,8 @@ use crate::cli::limits;
 pub(super) struct Asked {
     after: String,
     done: String,
+    limit: String,
+    name: String,
 }
 
 /// Limits of a page at most, those of the account included.
@@ -60,6 +62,10 @@ pub(super) async fn show(
         of_names: of_names.into_iter().map(limits::wire).collect(),
         next: page.next,
         is_lifted: asked.done == "lift",
+        lifted_in_part: (asked.done == "lift-part").then_some(LiftFields {
+            limit: asked.limit,
+            name: asked.name,
+        }),
     }))
 }
 
@@ -74,8 +80,14 @@ pub(super) async fn lift(
         name: Some(form.name),
         reason: None,
     };
-    lift_limit(&app, &caller, &request).await?;
-    Ok(see_other("/ca?done=lift"))
+    if lift_limit(&app, &caller, &request).await?.is_complete {
+        return Ok(see_other("/ca?done=lift"));
+    }
+    let limit = form_urlencoded(&request.limit);
+    let name = form_urlencoded(request.name.as_deref().unwrap_or_default());
+    Ok(see_other(&format!(
+        "/ca?done=lift-part&limit={limit}&name={name}"
+    )))
 }
 
 /// A limit of the account as the pages show it.

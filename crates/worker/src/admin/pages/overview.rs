@@ -26,7 +26,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Re
     let kept = fleet::kept(store, now, now - CURVES).await?;
     let edges = edges::states(store, &app.settings.haproxy_agent, now).await?;
     let limits = limits::of_account(store, &app.settings.lets_encrypt, now).await?;
-    let pause = store.pauses(None, 1).await?.pop();
+    let mut pauses = store.pauses(None, 2).await?;
+    let has_more_pauses = pauses.len() > 1;
+    pauses.truncate(1);
+    let pause = pauses.pop();
     let edge = |(edge, state): (KnownEdge, &'static str)| EdgeState {
         name: edge.name,
         state,
@@ -36,6 +39,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Re
         fleet: kept.fleet,
         expiring_is_least: kept.expiring_is_least,
         pause: pause.map(issuance::wire),
+        has_more_pauses,
         edges: edges.into_iter().map(edge).collect(),
         limits: limits.into_iter().map(headroom).collect(),
         hours: kept.hours.iter().map(hour).collect(),
