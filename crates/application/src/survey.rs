@@ -1,10 +1,15 @@
-//! The state of all served certificates, read page by page: the share of their lifetime that is
-//! left, and the age of their renewal information.
+//! The state of all served certificates, read page by page.
+//!
+//! A survey has the share of their lifetime that is left, the age of their renewal information, and
+//! their next renewals. It also has the time that first certificates took. The last survey is kept
+//! in the store, for those who look at the fleet.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dps_domain::fleet::DomainFilter;
 use dps_domain::{DomainId, FailureCode, Status, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::operator::fleet;
 use crate::ports::CertificateStore;
@@ -19,6 +24,11 @@ const LATE: f64 = 0.1;
 /// A certificate with no greater share of its lifetime left is late if its renewal is paused. The
 /// bound is early, since a person must act first.
 const PAUSED_LATE: f64 = 0.2;
+/// Days ahead of which the renewals are counted one by one.
+pub const DAYS: usize = 30;
+const DAY: Duration = Duration::from_secs(86_400);
+/// The cursor that keeps the last survey.
+const CURSOR: &str = "fleet.survey";
 /// Age up to which renewal information is fresh. A CA is polled several times in this time.
 const FRESH: Duration = Duration::from_secs(12 * 3_600);
 /// A poll that has been due for longer is overdue. Many are due at once after an outage.
@@ -26,7 +36,8 @@ const OVERDUE: Duration = Duration::from_secs(3_600);
 
 /// The certificates of domains that point at us. Those whose domains wait for their customers are
 /// counted apart, and only once little of their lifetime is left.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Survey {
     /// Certificates by the share of their lifetime that is left. Each bucket ends at one of
     /// [`SHARES`] and begins above the one before; the last has no end.
@@ -35,7 +46,8 @@ pub struct Survey {
     pub late_for_customers: u64,
     /// Certificates with at most a fifth of their lifetime left, or none, whose renewal is paused.
     pub late_paused: u64,
-    /// The sum of the shares in `by_share`.
+    /// The sum of the shares in `by_share`. It is not kept.
+    #[serde(skip)]
     pub sum_of_shares: f64,
     /// Certificates with renewal information of the last twelve hours.
     pub fresh: u64,
@@ -43,6 +55,14 @@ pub struct Survey {
     pub stale: u64,
     /// Of both, those whose next poll is overdue, and stale ones whose last poll failed.
     pub overdue: u64,
+    /// Certificates whose renewal is under way.
+    pub renewing: u64,
+    /// Certificates by the day on which their renewal begins, late ones in the first. The last
+    /// place counts those after [`DAYS`] days.
+    pub renewals_ahead: [u64; DAYS + 1],
+    /// Domains that were first served within a day, by the seconds since their intake. The seconds
+    /// are rounded up to two digits.
+    pub first_served: BTreeMap<u64, u64>,
     /// When the last page was read.
     pub ended_at: Timestamp,
 }
@@ -57,6 +77,9 @@ impl Default for Survey {
             fresh: 0,
             stale: 0,
             overdue: 0,
+            renewing: 0,
+            renewals_ahead: [0; DAYS + 1],
+            first_served: BTreeMap::new(),
             ended_at: Timestamp::EPOCH,
         }
     }
@@ -74,12 +97,38 @@ impl Survey {
         self.share_of_polled(self.overdue)
     }
 
+    /// The number of domains that were first served within a day.
+    pub fn first_served_count(&self) -> u64 {
+        self.first_served.values().sum()
+    }
+
+    /// The time from the intake within which so many thousandths of these domains were served;
+    /// `None` without any.
+    pub fn time_to_active(&self, thousandths: u64) -> Option<Duration> {
+        let rank = (self.first_served_count() * thousandths).div_ceil(1_000);
+        let mut passed = 0;
+        let mut times = self.first_served.iter();
+        let found = times.find(|(_, domains)| {
+            passed += *domains;
+            passed >= rank
+        });
+        found.map(|(seconds, _)| Duration::from_secs(*seconds))
+    }
+
     fn share_of_polled(&self, part: u64) -> Option<f64> {
         let all = self.fresh + self.stale;
         (all > 0).then(|| ratio(part, all))
     }
 
     fn add(&mut self, served: &Served, now: Timestamp) {
+        match served.renew_at {
+            Some(at) => self.renewals_ahead[day(at, now)] += 1,
+            None => self.renewing += 1,
+        }
+        if served.is_first && now.since(served.served_since) < DAY {
+            let took = served.served_since.since(served.taken_in_at);
+            *self.first_served.entry(rounded(took)).or_default() += 1;
+        }
         let share = share_left(served.validity, now);
         if served.waits_for_customer {
             self.late_for_customers += u64::from(share <= LATE);
@@ -103,6 +152,41 @@ impl Survey {
         let keeps_failing = served.failed_polls > 0 && !is_fresh;
         self.overdue += u64::from(is_overdue || keeps_failing);
     }
+}
+
+/// The place of a renewal among the days ahead.
+fn day(at: Timestamp, now: Timestamp) -> usize {
+    let days = at.since(now).as_secs() / DAY.as_secs();
+    usize::try_from(days).map_or(DAYS, |day| day.min(DAYS))
+}
+
+/// A time in seconds, rounded up to two digits, so that there are few different ones.
+fn rounded(time: Duration) -> u64 {
+    let seconds = time.as_secs();
+    let mut unit = 1;
+    while seconds / unit >= 100 {
+        unit *= 10;
+    }
+    seconds.div_ceil(unit) * unit
+}
+
+/// Keeps a survey in the store, unless another process keeps its own at the same time.
+pub async fn keep(store: &dyn CertificateStore, survey: &Survey) -> Result<(), StoreError> {
+    let Ok(text) = serde_json::to_string(survey) else {
+        return Ok(());
+    };
+    let before = store.cursor(CURSOR).await?;
+    store
+        .cursor_advance(CURSOR, before.as_deref(), &text)
+        .await?;
+    Ok(())
+}
+
+/// The survey that was kept last; `None` before the first.
+pub async fn kept(store: &dyn CertificateStore) -> Result<Option<Survey>, StoreError> {
+    let text = store.cursor(CURSOR).await?;
+    // Another version writes it otherwise; the next survey takes its place.
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
@@ -192,7 +276,81 @@ mod tests {
             renewal_info_at: info.map(|hours| NOW - hours * HOUR),
             poll_at: None,
             failed_polls,
+            renew_at: None,
+            taken_in_at: NOW,
+            served_since: NOW,
+            is_first: false,
         }
+    }
+
+    #[test]
+    fn renewals_are_counted_by_the_day_on_which_they_begin() {
+        let mut survey = Survey::default();
+        for (hours, place) in [
+            (-5, 0),
+            (0, 0),
+            (23, 0),
+            (24, 1),
+            (719, 29),
+            (720, 30),
+            (9_000, 30),
+        ] {
+            let at = NOW.unix_seconds() + hours * 3_600;
+            let renew_at = Some(Timestamp::from_unix_seconds(at));
+            let before = survey.renewals_ahead[place];
+            survey.add(
+                &Served {
+                    renew_at,
+                    ..served(50, None, 0)
+                },
+                NOW,
+            );
+            assert_eq!(survey.renewals_ahead[place], before + 1, "{hours}");
+        }
+        assert_eq!(survey.renewing, 0);
+        survey.add(&served(50, None, 0), NOW);
+        assert_eq!(
+            (survey.renewing, survey.renewals_ahead.iter().sum()),
+            (1, 7)
+        );
+    }
+
+    #[test]
+    fn the_time_to_active_is_that_of_domains_first_served_within_a_day() {
+        let mut survey = Survey::default();
+        assert_eq!(survey.time_to_active(500), None);
+        let first = |took: u32, age: u32| Served {
+            is_first: true,
+            taken_in_at: NOW - Duration::from_secs(u64::from(age + took)),
+            served_since: NOW - Duration::from_secs(u64::from(age)),
+            ..served(50, None, 0)
+        };
+        for took in 1..=98 {
+            survey.add(&first(took, 60), NOW);
+        }
+        survey.add(&first(1_234, 60), NOW);
+        survey.add(&first(99_999, 60), NOW);
+        survey.add(&first(500_000, 86_400), NOW);
+        survey.add(
+            &Served {
+                is_first: false,
+                ..first(500_000, 60)
+            },
+            NOW,
+        );
+        assert_eq!(survey.first_served_count(), 100);
+        let times = [500, 980, 990, 1_000].map(|share| survey.time_to_active(share));
+        assert_eq!(
+            times.map(|time| time.unwrap().as_secs()),
+            [50, 98, 1_300, 100_000]
+        );
+        let text = serde_json::to_string(&survey).unwrap();
+        survey.sum_of_shares = 0.0;
+        assert_eq!(serde_json::from_str::<Survey>(&text).unwrap(), survey);
+        assert_eq!(
+            serde_json::from_str::<Survey>("{}").unwrap(),
+            Survey::default()
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl ActivityView {
         let subject = action.subject.as_deref()?;
         match action.scope.as_str() {
             "domain" => Some(format!("/domains/{}", encoded(subject))),
-            "tenant" => Some(format!("/domains?tenant={}", encoded(subject))),
+            "tenant" => Some(format!("/tenants/{}", encoded(subject))),
             "edge" => Some(format!("/domains?edge={}", encoded(subject))),
             _ => None,
         }

@@ -104,7 +104,7 @@ impl JobFormView {
         let t = self.page.t();
         let time = self
             .page
-            .duration(Duration::from_secs(preview.takes_seconds));
+            .duration(&Duration::from_secs(preview.takes_seconds));
         fill(t.job_takes, "time", &time)
     }
 

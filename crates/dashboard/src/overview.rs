@@ -1,7 +1,9 @@
 //! The overview: does anything need me?
 
+use std::time::Duration;
+
 use askama::Template;
-use dps_admin_api::{Cause, Fleet, Limit, Pause};
+use dps_admin_api::{Cause, Fleet, Limit, Pause, Queue, ReplicaState};
 use dps_chart::{Curve, Figure, Shape};
 use dps_domain::{FailureCode, Status, Timestamp};
 
@@ -12,6 +14,9 @@ use crate::page::{Page, grouped};
 const CAUSES: usize = 8;
 /// Age of the counts at which they need attention, in seconds.
 const OLD_COUNTS: u64 = 5 * 60;
+
+/// Longer queues are counted as this long.
+const MOST_COUNTED: u32 = 10_000;
 
 /// Domains at one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,31 @@ pub struct EdgeState {
     pub name: String,
     /// Its state in a word, as in [`Edge`](dps_admin_api::Edge).
     pub state: &'static str,
+}
+
+/// The time from the intake to the first certificate, of domains that were first served within a
+/// day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeToActive {
+    /// When the domains were last read.
+    pub at: Timestamp,
+    /// Their number.
+    pub domains: u64,
+    /// Half of them took no longer.
+    pub half: Duration,
+    /// 99 of a hundred took no longer.
+    pub nearly_all: Duration,
+}
+
+/// The first orders that wait for the CA's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrdersAhead {
+    /// Their number.
+    pub waiting: u32,
+    /// Whether there are more.
+    pub is_least: bool,
+    /// When the limit allows the last of them; `None` without any or without a limit.
+    pub last_at: Option<Timestamp>,
 }
 
 /// A limit of the account.
@@ -70,6 +100,14 @@ pub struct Overview {
     pub limits: Vec<Headroom>,
     /// The counts of the last days, the oldest first.
     pub hours: Vec<Hour>,
+    /// The time to active; `None` if no domain was first served within a day.
+    pub time_to_active: Option<TimeToActive>,
+    /// The first orders that wait for the limit.
+    pub orders: OrdersAhead,
+    /// The domains of every lane.
+    pub queues: Vec<Queue>,
+    /// The replicas.
+    pub replicas: Vec<ReplicaState>,
 }
 
 /// Something that needs attention.
@@ -167,6 +205,20 @@ impl Overview {
 
     fn causes(&self) -> &[Cause] {
         &self.fleet.causes[..self.fleet.causes.len().min(CAUSES)]
+    }
+
+    fn queued(&self, queue: &Queue) -> String {
+        let more = if queue.domains >= MOST_COUNTED {
+            "+"
+        } else {
+            ""
+        };
+        format!("{}{more}", self.page.number32(&queue.domains))
+    }
+
+    fn waiting(&self) -> String {
+        let more = if self.orders.is_least { "+" } else { "" };
+        format!("{}{more}", self.page.number32(&self.orders.waiting))
     }
 
     fn figure(&self, id: &str, title: &str, drawn: &[Drawn]) -> Html {

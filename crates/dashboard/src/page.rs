@@ -176,10 +176,10 @@ impl Page {
     pub(crate) fn time(&self, at: &Timestamp) -> Html {
         let at = *at;
         let distance = if at > self.now {
-            let rest = self.duration(at.since(self.now));
+            let rest = self.duration(&at.since(self.now));
             fill(self.t().in_time, "time", &rest)
         } else {
-            let age = self.duration(self.now.since(at));
+            let age = self.duration(&self.now.since(at));
             fill(self.t().ago, "time", &age)
         };
         let text = whole_seconds(at);
@@ -205,7 +205,8 @@ impl Page {
         at.unix_seconds() > self.now.unix_seconds()
     }
 
-    pub(crate) fn duration(&self, duration: Duration) -> String {
+    pub(crate) fn duration(&self, duration: &Duration) -> String {
+        let duration = *duration;
         let t = self.t();
         let seconds = duration.as_secs();
         let (number, unit) = match seconds {
@@ -220,7 +221,7 @@ impl Page {
     /// The distance from an earlier time, for changes.
     pub(crate) fn since_earlier(&self, at: &Timestamp) -> String {
         let at = *at;
-        let distance = self.duration(self.now.since(at));
+        let distance = self.duration(&self.now.since(at));
         fill(self.t().since_earlier, "time", &distance)
     }
 

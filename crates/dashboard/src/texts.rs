@@ -108,6 +108,14 @@ texts! {
     attention_approval: "Edges that wait for approval", "Узлы, которые ждут одобрения";
     attention_limits: "Limits of the account that are used up", "Исчерпанные лимиты учётной записи";
     attention_counts: "The counts are older than 5 minutes: the worker may be stopped", "Счётчики старше 5 минут: возможно, обработчик остановлен";
+    time_to_active: "From intake to the first certificate, last 24 hours", "От приёма до первого сертификата, за сутки";
+    half_within: "Half within", "Половина за";
+    nearly_all_within: "99 % within", "99 % за";
+    first_served: "Domains first served", "Впервые заработали";
+    no_first_served: "No domain was first served in the last 24 hours, as far as the last survey knows.", "По данным последнего обхода, за сутки ни один домен не заработал впервые.";
+    orders_waiting: "First orders that wait for the limit", "Первые заказы, которые ждут лимита";
+    orders_last: "the last one", "последний";
+    surveyed_at: "All served certificates were last read", "Все установленные сертификаты прочитаны";
     domains_by_status: "Domains by status", "Домены по состоянию";
     all_domains: "All domains", "Все домены";
     since_earlier: "over {time}", "за {time}";
@@ -278,6 +286,18 @@ texts! {
     col_renewal: "Renewal", "Продление";
     renewal_under_way: "under way", "идёт";
 
+    renewals_state: "Renewals now", "Продления сейчас";
+    urgent_lane: "Urgent", "Срочные";
+    renewing: "Under way", "Идут";
+    renewals_late: "A tenth of the lifetime left", "Осталась десятая часть срока";
+    renewals_late_paused: "Paused, a fifth left", "На паузе, осталась пятая часть";
+    renewals_late_customers: "Late, waiting for customers", "Поздно, ждут клиентов";
+    info_fresh: "Renewal information under 12\u{a0}h", "Сведения о продлении моложе 12\u{a0}ч";
+    info_overdue: "Overdue polls of the CA", "Просроченные опросы УЦ";
+    renewals_ahead: "Renewals that begin, by day", "Продления по дням начала";
+    renewals_later: "Later:", "Позже:";
+    no_survey: "The first survey has not ended yet.", "Первый обход ещё не закончен.";
+
     // Edges.
     edges_purpose: "Is everything served?", "Всё ли работает?";
     col_expected: "Expected", "Ожидается";
@@ -298,6 +318,8 @@ texts! {
     tenants_purpose: "Whose domains are these?", "Чьи это домены?";
     tenants_lead: "Of a tenant with many domains, the first 10,000 are counted here.", "У арендатора с большим числом доменов здесь подсчитаны первые 10 000.";
     no_tenants: "No tenant is known yet.", "Арендаторов пока нет.";
+    limits_touched_tenant: "Limits of its orders", "Лимиты его заказов";
+    all_of_tenant: "All its domains", "Все его домены";
     col_limited: "Wait for limits", "Ждут лимитов";
     col_paused: "Paused", "Приостановлены";
     col_contested: "Contested", "Спорные";

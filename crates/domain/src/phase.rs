@@ -140,6 +140,17 @@ impl Phase {
         }
     }
 
+    /// When the renewal of a live domain begins; `None` while it is under way, and for any other
+    /// domain.
+    pub const fn renew_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Live {
+                next: Next::At(at), ..
+            } => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Whether the domain was served once and is not given up: a DNS check can only find that
     /// it moved away.
     pub const fn was_served(&self) -> bool {

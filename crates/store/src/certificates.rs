@@ -4,7 +4,9 @@ use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{NewCertificate, Served, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::retention::SUPERSEDED_CERTIFICATES;
-use dps_domain::{Actor, CertificateId, DomainId, FailureCode, LeaseToken, OrderId, Timestamp};
+use dps_domain::{
+    Actor, CertificateId, DomainId, FailureCode, LeaseToken, OrderId, Phase, Timestamp,
+};
 
 use crate::domains::lock::lock_in_tx;
 use crate::orders::{complete_in_tx, end_in_tx};
@@ -52,7 +54,10 @@ statements! {
     );
     /// In the order of the primary key, so that each page is a range of it.
     SERVED = Sql::both(
-        "SELECT custom_domains.id AS id, actor, failure_code, not_before, not_after, answered_at, ask_at, COALESCE(failures, 0) AS failures \
+        "SELECT custom_domains.id AS id, actor, failure_code, not_before, not_after, answered_at, ask_at, COALESCE(failures, 0) AS failures, \
+         phase, custom_domains.created_at AS taken_in_at, status_since, \
+         CAST(CASE WHEN EXISTS (SELECT 1 FROM certificates AS older WHERE older.domain_id = custom_domains.id \
+         AND older.generation < certificates.generation) THEN 0 ELSE 1 END AS BIGINT) AS is_first \
          FROM custom_domains JOIN certificates ON certificates.id = serving_certificate_id \
          LEFT JOIN renewal_questions ON renewal_questions.domain_id = custom_domains.id \
          WHERE custom_domains.id > $1 AND moved_away_since IS NULL AND serving_certificate_id IS NOT NULL \
@@ -243,6 +248,10 @@ pub(crate) async fn served(
             renewal_info_at: fields.at_if_any("answered_at")?,
             poll_at: fields.at_if_any("ask_at")?,
             failed_polls: fields.count("failures")?,
+            renew_at: fields.json::<Phase>("phase")?.renew_at(),
+            taken_in_at: fields.at("taken_in_at")?,
+            served_since: fields.at("status_since")?,
+            is_first: fields.count::<u32>("is_first")? == 1,
         })
     };
     Ok(readable(&rows, read))

@@ -25,8 +25,8 @@ pub use self::claims::ownership_text;
 use self::claims::{MAX_CLAIMS, claim};
 pub use self::diagnosis::diagnosis;
 pub use self::explanation::explanation;
-pub use self::system::{SystemParts, system};
-pub use self::tenants::{tenant, tenants};
+pub use self::system::{SystemParts, queue, queues, replicas, system};
+pub use self::tenants::{TenantPart, tenant, tenant_part, tenants};
 use crate::config::LetsEncrypt;
 
 /// Lines of history that are read for the evidence of a DNS check.

@@ -40,6 +40,7 @@ fn pages(language: Language, text: &str) -> Vec<(&'static str, String)> {
         ("job form", samples::job_form(language, text).render()),
         ("jobs", samples::jobs(language, text).render()),
         ("job", samples::job(language, text).render()),
+        ("tenant", samples::tenant(language, text).render()),
         ("issuance", samples::issuance(language, text).render()),
     ]
     .into_iter()
@@ -192,6 +193,40 @@ fn a_job_is_begun_from_its_preview_alone_and_all_domains_must_be_said() {
     assert!(
         !page.contains("hx-trigger") && !page.contains("/cancel\""),
         "{page}"
+    );
+}
+
+#[test]
+fn renewals_say_what_is_ahead_and_what_is_late() {
+    let mut view = samples::renewals(Language::English, "a.test");
+    let page = view.render().unwrap();
+    for text in [
+        "<li class=\"grade-0\"><span>01-15</span><b>0</b></li>",
+        "<li class=\"grade-4\"><span>02-13</span><b>841</b></li>",
+        "Later: 900",
+        "<b class=\"bad-text\">99.9\u{a0}%</b>",
+        "<b class=\"bad-text\">10\u{202f}000+</b>",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    view.survey = None;
+    let page = view.render().unwrap();
+    assert!(page.contains("The first survey has not ended yet"));
+    let mut view = samples::overview(Language::English, "a.test");
+    let page = view.render().unwrap();
+    for text in [
+        "Half within",
+        "<b>45\u{a0}s</b>",
+        "<b>2\u{a0}h</b>",
+        "10\u{202f}000+",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    view.time_to_active = None;
+    assert!(
+        view.render()
+            .unwrap()
+            .contains("No domain was first served")
     );
 }
 

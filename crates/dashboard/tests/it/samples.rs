@@ -1,18 +1,21 @@
 //! Documents of a fleet, with a text of choice wherever others write texts.
 
+use std::time::Duration;
+
 use dps_admin_api::{
     Activities, Activity, Cause, Claim, CountGroup, Database, Diagnosis, DiagnosisRow, DnsEvidence,
     Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet,
     HistoryLine, Issuance, Job, JobPreview, Jobs, Key, KnownOrder, Limit, NextStep, Pause,
     PauseScopeName, ProbeEvidence, Queue, Readiness, ReadinessCheck, Removals, Renewal,
-    ReplicaState, RunningLease, StatusCount, System, Task, Tenant, Tenants, TouchedLimit,
-    WantedCertificate,
+    ReplicaState, RunningLease, StatusCount, System, Task, Tenant, TenantDetail, Tenants,
+    TouchedLimit, WantedCertificate,
 };
 use dps_dashboard::{
     ActivityView, Causes, DiagnosisView, DomainView, DomainsView, EdgeRow, EdgeState, EdgesView,
     EndingDay, Facet, FilterFields, Headroom, Hour, IssuanceNotice, IssuanceView, JobFields,
-    JobFormView, JobView, JobsView, Language, LiftFields, LimitsView, Notice, Overview, Page,
-    ProblemView, Renewals, ScopeFields, Section, SignIn, SystemView, TenantsView, Theme, User,
+    JobFormView, JobView, JobsView, Language, LiftFields, LimitsView, Notice, OrdersAhead,
+    Overview, Page, ProblemView, Renewals, ScopeFields, Section, SignIn, StateRow, Surveyed,
+    SystemView, TenantView, TenantsView, Theme, TimeToActive, User,
 };
 use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::explain::{Responsible, SeenAt};
@@ -233,6 +236,19 @@ pub(crate) fn overview(language: Language, text: &str) -> Overview {
             capacity: 300,
         }],
         hours: (0..=50).map(hour).collect(),
+        time_to_active: Some(TimeToActive {
+            at: seconds_ago(100),
+            domains: 1_200,
+            half: Duration::from_secs(45),
+            nearly_all: Duration::from_secs(7_300),
+        }),
+        orders: OrdersAhead {
+            waiting: 10_000,
+            is_least: true,
+            last_at: Some(seconds_ago(-90_000)),
+        },
+        queues: vec![queue("urgent"), queue("verification")],
+        replicas: vec![replica(true, text), replica(false, text)],
     }
 }
 
@@ -437,6 +453,69 @@ pub(crate) fn renewals(language: Language, text: &str) -> Renewals {
         soonest: Domains {
             items: vec![domain(text)],
             next: Some(text.to_owned()),
+        },
+        survey: Some(Surveyed {
+            at: seconds_ago(600),
+            renewing: 12,
+            ahead: (0..31).map(|day| day * day).collect(),
+            fresh: 999,
+            stale: 1,
+            overdue: 1,
+            late: 2,
+            late_for_customers: 3,
+            late_paused: 4,
+        }),
+        urgent: queue("urgent"),
+    }
+}
+
+fn queue(lane: &'static str) -> Queue {
+    Queue {
+        lane,
+        domains: 10_000,
+        next_due_at: Some(seconds_ago(-90)),
+    }
+}
+
+fn replica(is_alive: bool, text: &str) -> ReplicaState {
+    ReplicaState {
+        name: text.to_owned(),
+        version: text.to_owned(),
+        roles: vec![text.to_owned()],
+        started_at: seconds_ago(9_000),
+        seen_at: seconds_ago(60),
+        is_alive,
+    }
+}
+
+pub(crate) fn tenant(language: Language, text: &str) -> TenantView {
+    let state = |status, code, actor| StateRow {
+        status,
+        code,
+        actor,
+        domains: 9_000,
+    };
+    let Some(Tenants { mut items, .. }) = tenants(language, text).tenants else {
+        panic!("the sample has tenants");
+    };
+    TenantView {
+        page: frame(language, text),
+        tenant: TenantDetail {
+            tenant: items.remove(0),
+            pauses: vec![pause(PauseScopeName::Tenant, text)],
+            limits: vec![limit(text)],
+        },
+        states: vec![
+            state(Status::Active, None, None),
+            state(
+                Status::Failed,
+                Some(FailureCode::CaaForbids),
+                Some(Actor::Customer),
+            ),
+        ],
+        domains: Domains {
+            items: vec![domain(text)],
+            next: None,
         },
     }
 }

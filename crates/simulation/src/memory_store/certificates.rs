@@ -64,7 +64,8 @@ impl State {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rows = self.ids.range((from, Bound::Unbounded));
         let served = rows.filter_map(|id| {
-            let record = &self.rows.get(id)?.record;
+            let row = self.rows.get(id)?;
+            let record = &row.record;
             if record.phase.is_moved_away() {
                 return None;
             }
@@ -81,6 +82,13 @@ impl State {
                 renewal_info_at: poll.and_then(|info| info.answered_at),
                 poll_at: poll.map(|info| info.poll_at),
                 failed_polls: poll.map_or(0, |info| info.failures),
+                renew_at: record.phase.renew_at(),
+                taken_in_at: record.created_at,
+                served_since: row.status_since,
+                is_first: !row
+                    .certificates
+                    .iter()
+                    .any(|older| older.generation < certificate.generation),
             })
         });
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::DomainRecord;
-use dps_application::survey::Surveyor;
+use dps_application::survey::{self, Surveyor};
 use dps_domain::phase::{Lane, Next};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DnsState, DomainId, Issuance, Phase};
@@ -253,9 +253,25 @@ pub(crate) async fn a_certificate_that_cannot_be_read_keeps_no_other_from_the_su
     let ids: Vec<_> = served.iter().map(|served| served.domain_id).collect();
     assert_eq!(ids, [good.domain_id]);
     assert_eq!(served[0].poll_at, Some(at(50)));
+    let record = world.read(good.domain_id).await;
+    assert_eq!(served[0].renew_at, record.phase.renew_at());
+    assert!(served[0].renew_at.is_some() && served[0].is_first);
+    assert_eq!(served[0].taken_in_at, record.created_at);
     let survey = Surveyor::default().advance(&*world.store, at(60)).await;
     let survey = survey.unwrap().unwrap();
     assert_eq!(survey.by_share.iter().sum::<u64>(), 1);
+    let store = &*world.store;
+    assert_eq!(survey::kept(store).await.unwrap(), None);
+    for _ in 0..2 {
+        survey::keep(store, &survey).await.unwrap();
+        let kept = survey::kept(store).await.unwrap();
+        let sum_of_shares = survey.sum_of_shares;
+        let kept = kept.map(|kept| survey::Survey {
+            sum_of_shares,
+            ..kept
+        });
+        assert_eq!(kept.as_ref(), Some(&survey));
+    }
 }
 
 pub(crate) async fn a_poll_that_cannot_be_read_keeps_no_other_from_being_asked(world: World) {

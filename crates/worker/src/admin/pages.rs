@@ -68,6 +68,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/ca", get(limits::show))
         .route("/edges", get(edges::show))
         .route("/tenants", get(tenants::show))
+        .route("/tenants/{id}", get(tenants::one))
         .route("/activity", get(activity::show))
         .route("/system", get(system::show));
     let operator = Router::new()

@@ -34,6 +34,43 @@ pub async fn system(
     now: Timestamp,
     parts: SystemParts<'_>,
 ) -> Result<System, StoreError> {
+    let tasks = store.periodic_tasks(MOST).await?.into_iter();
+    let tasks = tasks.map(|task| Task {
+        is_running: task.leased_until.is_some_and(|until| until > now),
+        name: task.name,
+        due_at: task.due_at,
+        ran_at: task.ran_at,
+    });
+    let database = store.database_state().await?;
+    let keys = parts.key_ids.iter().enumerate();
+    Ok(System {
+        at: now,
+        replica: parts.replica.to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        readiness: parts.readiness,
+        replicas: replicas(store, now).await?,
+        database: Database {
+            kind: database.kind,
+            migration: database.migration,
+        },
+        tasks: tasks.collect(),
+        queues: queues(store).await?,
+        reports: store.outbox_count(MOST_COUNTED).await?,
+        keys: keys
+            .map(|(place, id)| Key {
+                id: id.clone(),
+                is_current: place == 0,
+            })
+            .collect(),
+        secrets_under_old_keys: parts.secrets_under_old_keys,
+    })
+}
+
+/// The replicas that gave a sign of life within a day.
+pub async fn replicas(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+) -> Result<Vec<ReplicaState>, StoreError> {
     let replicas = store.replicas(MOST).await?.into_iter();
     let replicas = replicas.map(|replica| ReplicaState {
         is_alive: now.since(replica.seen_at) < ALIVE_WITHIN,
@@ -43,42 +80,23 @@ pub async fn system(
         started_at: replica.started_at,
         seen_at: replica.seen_at,
     });
-    let tasks = store.periodic_tasks(MOST).await?.into_iter();
-    let tasks = tasks.map(|task| Task {
-        is_running: task.leased_until.is_some_and(|until| until > now),
-        name: task.name,
-        due_at: task.due_at,
-        ran_at: task.ran_at,
-    });
+    Ok(replicas.collect())
+}
+
+/// The domains of every lane.
+pub async fn queues(store: &dyn CertificateStore) -> Result<Vec<Queue>, StoreError> {
     let mut queues = Vec::new();
     for lane in Lane::ALL {
-        queues.push(Queue {
-            lane: lane.as_str(),
-            domains: store.waiting(lane, MOST_COUNTED).await?,
-            next_due_at: store.next_due(lane).await?,
-        });
+        queues.push(queue(store, lane).await?);
     }
-    let database = store.database_state().await?;
-    let keys = parts.key_ids.iter().enumerate();
-    Ok(System {
-        at: now,
-        replica: parts.replica.to_owned(),
-        version: env!("CARGO_PKG_VERSION"),
-        readiness: parts.readiness,
-        replicas: replicas.collect(),
-        database: Database {
-            kind: database.kind,
-            migration: database.migration,
-        },
-        tasks: tasks.collect(),
-        queues,
-        reports: store.outbox_count(MOST_COUNTED).await?,
-        keys: keys
-            .map(|(place, id)| Key {
-                id: id.clone(),
-                is_current: place == 0,
-            })
-            .collect(),
-        secrets_under_old_keys: parts.secrets_under_old_keys,
+    Ok(queues)
+}
+
+/// The domains of a lane.
+pub async fn queue(store: &dyn CertificateStore, lane: Lane) -> Result<Queue, StoreError> {
+    Ok(Queue {
+        lane: lane.as_str(),
+        domains: store.waiting(lane, MOST_COUNTED).await?,
+        next_due_at: store.next_due(lane).await?,
     })
 }

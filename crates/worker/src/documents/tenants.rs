@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use dps_admin_api::{CountGroup, Tenant, TenantDetail, Tenants};
+use dps_admin_api::{CountGroup, Limit, Pause, Tenant, TenantDetail, Tenants};
 use dps_application::operator::{fleet, limits};
 use dps_application::ports::CertificateStore;
+use dps_application::ports::fleet_view::ListRequest;
 use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, StateCount};
 use dps_domain::pause::PauseScope;
@@ -36,11 +37,72 @@ pub async fn tenant(
     now: Timestamp,
     tenant: &str,
 ) -> Result<Option<TenantDetail>, StoreError> {
-    let filter = DomainFilter {
+    let filter = of_tenant(tenant);
+    let counted = fleet::count(store, &filter, now, false).await?;
+    let detail = detail(store, ca, now, tenant).await?;
+    Ok(detail.map(|of| TenantDetail {
+        tenant: document(tenant.to_owned(), &counted.states, true),
+        pauses: of.pauses,
+        limits: of.limits,
+    }))
+}
+
+/// A tenant as a page shows it.
+#[derive(Debug)]
+pub struct TenantPart {
+    /// The tenant, with at most [`WINDOW`](dps_application::ports::fleet_view::WINDOW) of its
+    /// domains.
+    pub detail: TenantDetail,
+    /// The same domains by state.
+    pub states: Vec<StateCount>,
+}
+
+/// A tenant, of which one part of its domains is counted; `None` if it has no domain.
+pub async fn tenant_part(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+    tenant: &str,
+) -> Result<Option<TenantPart>, StoreError> {
+    let filter = of_tenant(tenant);
+    let request = ListRequest {
+        filter: &filter,
+        now,
+        after: None,
+    };
+    let part = store.fleet_count(&request, false).await?;
+    let states: Vec<StateCount> = part.groups.iter().map(|group| group.count).collect();
+    let detail = detail(store, ca, now, tenant).await?;
+    Ok(detail.map(|of| TenantPart {
+        detail: TenantDetail {
+            tenant: document(tenant.to_owned(), &states, part.next.is_none()),
+            pauses: of.pauses,
+            limits: of.limits,
+        },
+        states,
+    }))
+}
+
+fn of_tenant(tenant: &str) -> DomainFilter {
+    DomainFilter {
         tenant: Some(tenant.to_owned()),
         ..DomainFilter::default()
-    };
-    let counted = fleet::count(store, &filter, now, false).await?;
+    }
+}
+
+/// The pauses and limits of a tenant's orders.
+struct OfOrders {
+    pauses: Vec<Pause>,
+    limits: Vec<Limit>,
+}
+
+async fn detail(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    now: Timestamp,
+    tenant: &str,
+) -> Result<Option<OfOrders>, StoreError> {
+    let filter = of_tenant(tenant);
     let first = fleet::list(store, &filter, now, None, 1).await?;
     let Some(first) = first.domains.first() else {
         return Ok(None);
@@ -50,8 +112,7 @@ pub async fn tenant(
     let effective = ca.effective_limits();
     let of_ca = (ca.directory_url.as_str(), &effective);
     let limit = limits::of_tenant(store, of_ca, now, tenant).await?;
-    Ok(Some(TenantDetail {
-        tenant: document(tenant.to_owned(), &counted.states, true),
+    Ok(Some(OfOrders {
         pauses: pauses.into_iter().map(cli::issuance::wire).collect(),
         limits: limit.into_iter().map(cli::limits::wire).collect(),
     }))

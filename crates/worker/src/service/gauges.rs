@@ -6,7 +6,7 @@ use std::time::Duration;
 use dps_application::Service;
 use dps_application::ports::store::StoreError;
 use dps_application::rotation::OldSecrets;
-use dps_application::survey::Surveyor;
+use dps_application::survey::{self, Surveyor};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, BucketUse, Endpoint, LimitKind};
 use dps_host::mutual_tls::ClientTls;
@@ -84,6 +84,7 @@ impl Gauges {
         let service = &self.service;
         let (store, now) = (service.store.as_ref(), service.now());
         if let Some(survey) = self.surveyor.advance(store, now).await? {
+            survey::keep(store, &survey).await?;
             self.metrics.certificates(survey);
         }
         if let Some(counted) = store.fleet_counts().await? {

@@ -332,6 +332,7 @@ async fn a_role_sees_every_page_and_acts_as_its_calls_may() {
         "/edges",
         "/tenants",
         "/system",
+        "/tenants/tenant-1",
         "/jobs",
         "/issuance",
     ];
@@ -560,6 +561,39 @@ async fn a_pause_is_seen_set_and_lifted() {
         "{}",
         page.html
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_renewals_and_the_time_to_active_come_from_the_survey() {
+    let (world, api) = quick().await;
+    let id = world.add("shop.bakery.test").await;
+    world.wait_for_status(&id, "Active").await;
+    let viewer = Browser::signed_in(&api, VIEWER).await;
+    let surveyed = wait::until("a survey of the domain", 2 * TIMEOUT, || async {
+        let page = viewer.get("/").await;
+        page.html.contains("Half within").then_some(page)
+    });
+    let page = surveyed.await.unwrap();
+    assert!(
+        page.html.contains("Domains first served</span><b>1</b>"),
+        "{}",
+        page.html
+    );
+    assert!(page.html.contains("<code>urgent</code>"), "{}", page.html);
+    assert!(page.html.contains("</span>Alive</span>"), "{}", page.html);
+    let page = viewer.get("/renewals").await;
+    assert!(page.html.contains("<ol class=\"strip\""), "{}", page.html);
+    assert!(!page.html.contains("The first survey"), "{}", page.html);
+    let page = viewer.get("/tenants/tenant-1").await;
+    assert!(page.html.contains("shop.bakery.test"), "{}", page.html);
+    assert!(
+        page.html
+            .contains("/domains?tenant=tenant-1&#38;status=Active"),
+        "{}",
+        page.html
+    );
+    let page = viewer.get("/tenants/nobody").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
 }
 
 /// The list says which part of a filter cannot be used.

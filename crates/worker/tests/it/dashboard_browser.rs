@@ -50,6 +50,10 @@ async fn store(world: &World) -> SqlitePool {
     pool.unwrap()
 }
 
+fn urlencoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 async fn browser(runs_scripts: bool) -> Browser {
     let options = BrowserOptions {
         runs_scripts,
@@ -215,6 +219,7 @@ async fn every_page_is_accessible_in_both_themes_and_fits_on_a_phone() {
         ("tenants", "/tenants".to_owned()),
         ("system", "/system".to_owned()),
         ("activity", "/activity".to_owned()),
+        ("tenant", format!("/tenants/{}", urlencoded(HOSTILE))),
         ("jobs", "/jobs".to_owned()),
         ("job", format!("/jobs/{}", job["id"].as_str().unwrap())),
         (

@@ -53,6 +53,14 @@ pub struct Served {
     pub poll_at: Option<Timestamp>,
     /// Consecutive failed polls.
     pub failed_polls: u32,
+    /// When its renewal begins; `None` while that is under way.
+    pub renew_at: Option<Timestamp>,
+    /// When the domain was taken in.
+    pub taken_in_at: Timestamp,
+    /// Since when the domain is served.
+    pub served_since: Timestamp,
+    /// Whether it is the oldest known certificate of the domain.
+    pub is_first: bool,
 }
 
 /// The certificates that were issued.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use dps_dashboard::{EndingDay, Renewals, Section};
+use dps_application::survey;
+use dps_dashboard::{EndingDay, Renewals, Section, Surveyed};
+use dps_domain::lane::Lane;
 
 use super::frame::Frame;
 use super::rendered;
@@ -12,6 +14,7 @@ use crate::admin::App;
 use crate::admin::fleet::{FleetQuery, page};
 use crate::admin::problem::Refusal;
 use crate::cli::fleet;
+use crate::documents;
 
 /// Domains of the page.
 const PAGE: u32 = 50;
@@ -36,9 +39,24 @@ pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Re
         ..FleetQuery::default()
     };
     let soonest = page(&app, &wanted).await?;
+    let survey = survey::kept(app.store.as_ref()).await?;
+    let urgent = documents::queue(app.store.as_ref(), Lane::Urgent).await?;
     Ok(rendered(&Renewals {
         page: frame.within(Section::Renewals),
         ending,
         soonest,
+        survey: survey.map(|survey| Surveyed {
+            at: survey.ended_at,
+            renewing: survey.renewing,
+            ahead: survey.renewals_ahead.into(),
+            fresh: survey.fresh,
+            stale: survey.stale,
+            overdue: survey.overdue,
+            // The first three buckets are those of a tenth of the lifetime or less.
+            late: survey.by_share[..3].iter().sum(),
+            late_for_customers: survey.late_for_customers,
+            late_paused: survey.late_paused,
+        }),
+        urgent,
     }))
 }
