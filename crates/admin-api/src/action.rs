@@ -27,8 +27,29 @@ pub struct RevokeRequest {
     pub reason: Option<String>,
 }
 
+/// The certificate that a revocation is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevocationPreview {
+    /// The hostname, in A-labels.
+    #[schema(example = "shop.example.com")]
+    pub hostname: String,
+    /// The serial number of the certificate.
+    pub serial: String,
+    /// The end of its validity.
+    #[schema(value_type = String, format = DateTime)]
+    pub not_after: Timestamp,
+    /// The reason for the CA.
+    #[schema(example = "key-compromise")]
+    pub revocation_reason: String,
+    /// Whether the domain serves it.
+    pub served: bool,
+    /// Whether its revocation is requested.
+    pub acted: bool,
+}
+
 /// The domain after the action.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Acted {
     /// The hostname, in A-labels.

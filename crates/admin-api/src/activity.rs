@@ -1,11 +1,11 @@
 //! The record of operators' actions.
 
 use dps_domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// An action of an operator, as `dps activity --json` prints one on each line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity {
     /// Its identifier; the page that begins after it is asked for by this.
@@ -43,7 +43,7 @@ pub struct Activity {
 }
 
 /// A page of actions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Activities {
     /// The actions, the newest first.

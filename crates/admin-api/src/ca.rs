@@ -1,11 +1,11 @@
 //! The account at the CA.
 
 use dps_domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The account at the configured CA. Its key is not part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CaAccount {
     /// The CA's directory.
@@ -25,7 +25,7 @@ pub struct CaAccount {
 }
 
 /// A limit of the account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountLimit {
     /// The limit.

@@ -1,5 +1,7 @@
 //! Counts of domains, and the fleet as a whole.
 
+use std::borrow::Cow;
+
 use dps_domain::{Actor, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +21,7 @@ pub enum CountBy {
 }
 
 /// A count of domains, as `dps domains count --json` prints it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
     /// Domains in all.
@@ -31,7 +33,7 @@ pub struct Count {
 }
 
 /// A group of a count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CountGroup {
     /// The status, code, tenant or actor; absent for domains without a failure.
@@ -41,7 +43,7 @@ pub struct CountGroup {
 }
 
 /// The fleet as a whole, as `dps fleet --json` prints it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fleet {
     /// The time of the counts.
@@ -61,7 +63,7 @@ pub struct Fleet {
 }
 
 /// The domains of a status.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusCount {
     /// The status.
@@ -74,12 +76,12 @@ pub struct StatusCount {
 }
 
 /// The domains whose last failure has a code.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The code.
     #[schema(value_type = String)]
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// Who must act.
     #[schema(value_type = String)]
     pub actor: Actor,

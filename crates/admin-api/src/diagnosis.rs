@@ -1,16 +1,18 @@
 //! The checks of a domain that are made now.
 
+use std::borrow::Cow;
+
 use dps_domain::diagnosis::{CheckStatus, Severity};
 use dps_domain::{DomainId, FailureCode, Hostname, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::as_text;
+use crate::domain::{as_text, from_text};
 
 /// The checks of a domain, made now, as `dps diagnose --json` prints it. Nothing is ordered and
 /// nothing of the domain is written for it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
     /// The hostname in A-labels.
@@ -29,12 +31,12 @@ pub struct Diagnosis {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DiagnosisRow {
     /// The check; with `subject`, each row has its own.
     #[schema(value_type = String, example = "dns")]
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// The edge that the check is about; absent for a check of the domain.
     pub subject: Option<String>,
     /// `ok`, `failed`, `unfinished` if time was up, or `skipped` if another check must pass first.
@@ -44,7 +46,7 @@ pub struct DiagnosisRow {
     #[schema(value_type = String, example = "error")]
     pub severity: Severity,
     /// The code of the failure; absent without one.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     #[schema(value_type = Option<String>, example = "DNS_WRONG_TARGET")]
     pub code: Option<FailureCode>,
     /// The result in words. With a code, the sentence that the customer reads about it.

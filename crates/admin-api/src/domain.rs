@@ -1,15 +1,18 @@
 //! One domain, alone and in lists.
 
+use std::borrow::Cow;
+
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{
     Actor, CertificateId, DomainId, EventKind, Failure, FailureCode, Hostname, Status, Timestamp,
 };
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A domain, as `dps domains list --json` prints one on each line.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Domain {
     /// The Cabinet's identifier.
@@ -31,7 +34,7 @@ pub struct Domain {
     pub status_since: Option<Timestamp>,
     /// The phase, which is finer than the status.
     #[schema(value_type = String)]
-    pub phase: &'static str,
+    pub phase: Cow<'static, str>,
     /// Attempts since the last progress.
     pub attempt: u32,
     /// The time of the next step; absent if it waits for a request.
@@ -40,7 +43,7 @@ pub struct Domain {
     /// The tenant's ownership of the hostname, in words.
     pub ownership: String,
     /// The code of the last failure; absent without one.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     #[schema(value_type = Option<String>, example = "DNS_NXDOMAIN")]
     pub code: Option<FailureCode>,
     /// The last failure with its details; absent without one.
@@ -53,6 +56,9 @@ pub struct Domain {
     pub actor: Option<Actor>,
     /// The renewal; absent while no certificate is served.
     pub renewal: Option<Renewal>,
+    /// The end of the certificate that is served, or was served last; absent without one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub certificate_ends_at: Option<Timestamp>,
     /// When the domain was taken in.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -73,8 +79,21 @@ pub(crate) fn as_text<S: serde::Serializer>(
     code.map(FailureCode::as_str).serialize(serializer)
 }
 
+/// Reads a code as [`as_text`] writes it.
+pub(crate) fn from_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<FailureCode>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let mut known = FailureCode::ALL.iter();
+    let code = known.find(|code| code.as_str() == text);
+    let unknown = || D::Error::custom(format!("the failure code {text:?} is not known here"));
+    code.map(|code| Some(*code)).ok_or_else(unknown)
+}
+
 /// A page of domains.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Domains {
     /// The domains, in the order of the filter.
@@ -84,7 +103,7 @@ pub struct Domains {
 }
 
 /// The renewal of a served certificate.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Renewal {
     /// The end of the served certificate.
@@ -105,7 +124,7 @@ pub struct Renewal {
 }
 
 /// A domain with all that is known of it, as `dps domains show --json` prints it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DomainDetail {
     /// The domain.
@@ -122,13 +141,15 @@ pub struct DomainDetail {
 }
 
 /// A certificate that an edge presented.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EdgeDeployment {
     /// The edge.
     pub edge: String,
     /// Whether the edge is still in the settings.
     pub is_configured: bool,
+    /// Whether the certificate is the one that the domain serves.
+    pub is_current: bool,
     /// The certificate.
     #[schema(value_type = String, format = Uuid)]
     pub certificate_id: CertificateId,
@@ -140,7 +161,7 @@ pub struct EdgeDeployment {
 }
 
 /// Another domain with the same hostname.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
     /// The Cabinet's identifier.
@@ -156,7 +177,7 @@ pub struct Claim {
 }
 
 /// A line of a domain's history.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryLine {
     /// The time of the event, in UTC.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// An edge that is or was in the fleet, or waits for approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Edge {
     /// Its name: the base URL of its agent.
@@ -47,7 +47,7 @@ pub struct Edge {
 }
 
 /// All edges, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Edges {
     /// The edges.
     pub items: Vec<Edge>,
@@ -66,14 +66,17 @@ pub struct ApproveRequest {
 }
 
 /// The edge after the approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Approved {
     /// Its name.
     pub name: String,
-    /// When it was approved, now or before.
-    #[schema(value_type = String, format = DateTime)]
-    pub approved_at: Timestamp,
+    /// When it was approved, now or before; `null` for an edge of the settings that no service has
+    /// called yet.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub approved_at: Option<Timestamp>,
+    /// Whether the call approved it; false if it took part before.
+    pub is_new: bool,
 }
 
 /// The request to compare an edge with what it should hold.
@@ -89,7 +92,7 @@ pub struct CompareRequest {
 }
 
 /// The edge whose comparison is due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComparisonDue {
     /// Its name.

@@ -1,15 +1,17 @@
 //! Where a domain stands, from what is stored.
 
+use std::borrow::Cow;
+
 use dps_domain::explain::{Responsible, SeenAt};
 use dps_domain::{CertificateId, DomainId, FailureCode, Hostname, Status, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::as_text;
+use crate::domain::{as_text, from_text};
 
 /// Where a domain stands, as `dps explain --json` prints it. Nothing is queried for it: it says
 /// what was observed, and when.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The hostname in A-labels.
@@ -31,14 +33,14 @@ pub struct Explanation {
     pub status_since: Option<Timestamp>,
     /// The phase, which is finer than the status.
     #[schema(value_type = String)]
-    pub phase: &'static str,
+    pub phase: Cow<'static, str>,
     /// Where it stands, in a few sentences for the operator.
     pub summary: String,
     /// Who must act: `customer`, `operator`, `ca`, or `nobody` if it goes on by itself.
     #[schema(value_type = String, example = "customer")]
     pub responsible: Responsible,
     /// The code of the last failure; absent without one.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     #[schema(value_type = Option<String>, example = "DNS_NXDOMAIN")]
     pub code: Option<FailureCode>,
     /// The sentence about it that the customer reads; absent without a failure.
@@ -62,12 +64,12 @@ pub struct Explanation {
 }
 
 /// The next step of the service for a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NextStep {
     /// The step, as metrics name it.
     #[schema(value_type = String, example = "check_dns")]
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// The step in words.
     pub summary: String,
     /// When it is due; absent if it waits for a request.
@@ -76,7 +78,7 @@ pub struct NextStep {
 }
 
 /// Observations that the history of a domain holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// When the servers of `dns` answered; absent if there are none.
@@ -97,7 +99,7 @@ pub struct Evidence {
 }
 
 /// The answer of a DNS server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DnsEvidence {
     /// Its address.
@@ -114,7 +116,7 @@ pub struct DnsEvidence {
 }
 
 /// The answer of an address to the HTTP probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeEvidence {
     /// The address.
@@ -126,7 +128,7 @@ pub struct ProbeEvidence {
 }
 
 /// A limit of the CA that the next order counts against.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TouchedLimit {
     /// The limit.
@@ -142,7 +144,7 @@ pub struct TouchedLimit {
 }
 
 /// The lease of a process that works on a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunningLease {
     /// When it ends, unless its process extends it.
@@ -155,7 +157,7 @@ pub struct RunningLease {
 }
 
 /// An order at the CA.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KnownOrder {
     /// Its URL.
@@ -168,7 +170,7 @@ pub struct KnownOrder {
 }
 
 /// The certificate that every edge should present.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WantedCertificate {
     /// Its identifier.
@@ -185,7 +187,7 @@ pub struct WantedCertificate {
 }
 
 /// The certificate that an edge was last seen to present for a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EdgeCertificate {
     /// The edge.

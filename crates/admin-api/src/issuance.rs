@@ -17,7 +17,7 @@ pub enum PauseScopeName {
 }
 
 /// A pause of issuance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pause {
     /// The domains that it covers.
@@ -36,7 +36,7 @@ pub struct Pause {
 }
 
 /// The state of issuance, as `dps issuance status --json` prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Issuance {
     /// The pauses in force, at most 1000.
@@ -71,7 +71,7 @@ pub struct PauseRequest {
 }
 
 /// The effect of the end of a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Resumed {
     /// Domains whose order waited and is due now.

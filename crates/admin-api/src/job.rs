@@ -68,7 +68,7 @@ pub struct JobRequest {
 }
 
 /// The effect that a job would have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobPreview {
     /// The action on each domain.
@@ -83,7 +83,7 @@ pub struct JobPreview {
     /// Hostnames of the first ten.
     pub sample: Vec<String>,
     /// Serials of the certificates that a job to revoke would revoke, by the hostnames of `sample`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     pub certificates: BTreeMap<String, String>,
     /// Seconds that it takes at least: by its pace and, for renewals, by the CA's limit of orders.
@@ -91,7 +91,7 @@ pub struct JobPreview {
 }
 
 /// A job, as `dps jobs show --json` prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Its identifier.
@@ -133,7 +133,7 @@ pub struct Job {
 }
 
 /// A page of jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Jobs {
     /// The jobs, the newest first.

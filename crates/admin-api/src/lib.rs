@@ -17,8 +17,9 @@ mod limit;
 mod removals;
 mod system;
 mod tenant;
+mod webhook;
 
-pub use action::{Acted, Action, RevokeRequest};
+pub use action::{Acted, Action, RevocationPreview, RevokeRequest};
 pub use activity::{Activities, Activity};
 pub use ca::{AccountLimit, CaAccount};
 pub use counts::{Cause, Count, CountBy, CountGroup, Fleet, StatusCount};
@@ -35,3 +36,7 @@ pub use limit::{LiftRequest, Lifted, Limit, Limits};
 pub use removals::Removals;
 pub use system::{Database, Key, Queue, Readiness, ReadinessCheck, ReplicaState, System, Task};
 pub use tenant::{Tenant, TenantDetail, Tenants};
+pub use webhook::{RedeliverRequest, Redelivering, WebhookReceiver, WebhookReceivers};
+
+/// The detail of the refusal for a path that the API does not have.
+pub const NO_SUCH_PATH: &str = "there is nothing at this path";

@@ -1,11 +1,11 @@
 //! The brake on removals.
 
 use dps_domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The removals of the present day, and whether more are let through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Removals {
     /// Domains that were removed or renamed today.

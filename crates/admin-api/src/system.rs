@@ -1,11 +1,13 @@
 //! The system: processes, database, tasks and keys.
 
+use std::borrow::Cow;
+
 use dps_domain::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The system, as the answering replica sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct System {
     /// The time of the document.
@@ -14,7 +16,7 @@ pub struct System {
     /// The name of the answering replica.
     pub replica: String,
     /// The version of its program.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// Its readiness.
     pub readiness: Readiness,
     /// The replicas that gave a sign of life within a day, by name; 1000 at most.
@@ -35,7 +37,7 @@ pub struct System {
 }
 
 /// The readiness of a replica.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Readiness {
     /// `ready`, `notReady`, `starting` or `draining`.
@@ -46,7 +48,7 @@ pub struct Readiness {
 }
 
 /// A check of readiness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReadinessCheck {
     /// The party that is checked.
@@ -61,7 +63,7 @@ pub struct ReadinessCheck {
 }
 
 /// A process that works on the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicaState {
     /// Its name, as in the histories of domains.
@@ -81,18 +83,18 @@ pub struct ReplicaState {
 }
 
 /// The database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Database {
     /// `SQLite` or `PostgreSQL`.
     #[schema(example = "PostgreSQL")]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The newest migration that was applied.
     pub migration: i64,
 }
 
 /// A periodic task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its name.
@@ -109,12 +111,12 @@ pub struct Task {
 }
 
 /// The domains of a lane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queue {
     /// The lane.
     #[schema(example = "verification")]
-    pub lane: &'static str,
+    pub lane: Cow<'static, str>,
     /// Its domains, due or not, counted up to 10,000.
     pub domains: u32,
     /// When the next one is due; `null` if there is none.
@@ -123,7 +125,7 @@ pub struct Queue {
 }
 
 /// A key-encryption key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
     /// Its identifier.

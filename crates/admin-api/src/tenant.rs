@@ -1,12 +1,12 @@
 //! A tenant with its domains.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{CountGroup, Limit, Pause};
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tenant {
     /// Its identifier in the Cabinet.
@@ -27,7 +27,7 @@ pub struct Tenant {
 }
 
 /// A page of tenants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tenants {
     /// The tenants, by identifier.
@@ -37,7 +37,7 @@ pub struct Tenants {
 }
 
 /// A tenant with all that concerns its orders.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantDetail {
     /// The tenant.

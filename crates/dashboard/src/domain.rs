@@ -106,7 +106,7 @@ impl DomainView {
     fn certificate(&self) -> State {
         let t = self.page.t();
         let domain = &self.detail.domain;
-        let (tone, text) = match (&domain.renewal, domain.status, domain.phase) {
+        let (tone, text) = match (&domain.renewal, domain.status, &*domain.phase) {
             (Some(renewal), _, _) if renewal.not_after <= self.page.now => {
                 ("bad", t.certificate_ended)
             }

@@ -5,7 +5,7 @@ mod evidence;
 
 use std::iter;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::evidence::{Answer, Evidence, SeenAt, evidence};
 use crate::decide::{Action, next_action};
@@ -17,7 +17,7 @@ use crate::record::report::queued_turn;
 use crate::{Actor, Failure, Issuance, Timestamp};
 
 /// Who must act for a domain to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Responsible {
     /// The customer.

@@ -26,6 +26,7 @@ mod removals;
 mod system;
 mod tenants;
 mod tokens;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use dps_admin_api::NO_SUCH_PATH;
 use dps_application::ports::{CertificateAuthority, CertificateStore, Clock};
 use dps_application::{Policy, Service};
 use dps_domain::Timestamp;
@@ -195,7 +197,7 @@ fn router(app: Arc<App>) -> Router {
         .merge(guarded(admin_routes(), AdminRole::Admin))
         .merge(Router::from(public_routes()))
         .merge(pages::routes(&app))
-        .fallback(async || Refusal::not_found("there is nothing at this path"))
+        .fallback(async || Refusal::not_found(NO_SUCH_PATH))
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(answer_in_time))
@@ -225,6 +227,8 @@ fn viewer_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(system::show))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(domains::preview_revocation))
 }
 
 fn operator_routes() -> OpenApiRouter<Arc<App>> {
@@ -243,6 +247,7 @@ fn operator_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(limits::lift))
         .routes(routes!(edges::compare))
         .routes(routes!(removals::approve))
+        .routes(routes!(webhooks::redeliver))
 }
 
 fn admin_routes() -> OpenApiRouter<Arc<App>> {

@@ -1,9 +1,11 @@
 //! The command line of `dps`: its commands, options and help texts. The modules below run them.
 
+pub mod account;
 pub mod act;
 pub mod activity;
 pub mod backup;
 pub mod bulk;
+pub mod calls;
 pub mod config;
 pub mod diagnose;
 pub mod doctor;
@@ -20,6 +22,7 @@ pub mod removals;
 pub mod revoke;
 pub mod shell;
 pub mod store_size;
+pub mod tenants;
 pub mod webhooks;
 
 use std::path::PathBuf;
@@ -31,10 +34,11 @@ use dps_domain::ActionId;
 
 use self::act::{ClaimArgs, Why};
 use self::bulk::{JobsCommand, OnDomains};
+use self::calls::ServerArgs;
 use self::filter::FilterArgs;
-use self::fleet::By;
 use self::revoke::Revoke;
 use crate::config::Role;
+use crate::documents::fleet::By;
 
 /// Custom domains with certificates, from the DNS check to every HAProxy edge.
 ///
@@ -56,6 +60,9 @@ pub struct Cli {
     /// dps.Staging.json beside dps.json.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
@@ -136,7 +143,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the state of every edge, or approve one that was found by DNS
+    /// Show the state of every edge, approve one that was found by DNS, or compare one now
     #[command(args_conflicts_with_subcommands = true)]
     Edges {
         /// Print JSON instead of a table
@@ -172,6 +179,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List tenants with their domains, and show one with its pauses and limits
+    #[command(subcommand)]
+    Tenants(Tenants),
+    /// Show the account at the configured CA, with its limits
+    Account {
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// List the receivers of events with their deliveries, or deliver events again
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -203,6 +219,28 @@ pub enum Command {
         /// The folder; it is created if it is missing
         folder: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether the command reads the fleet or acts on it, so that a server can do it.
+    pub const fn is_of_fleet(&self) -> bool {
+        matches!(
+            self,
+            Self::Domains(_)
+                | Self::Explain { .. }
+                | Self::Diagnose { .. }
+                | Self::Fleet { .. }
+                | Self::Edges { .. }
+                | Self::Removals(_)
+                | Self::Limits(_)
+                | Self::Issuance(_)
+                | Self::Jobs(_)
+                | Self::Activity { .. }
+                | Self::Tenants(_)
+                | Self::Account { .. }
+                | Self::Webhooks(_)
+        )
+    }
 }
 
 /// `dps run`.
@@ -318,7 +356,11 @@ pub enum Domains {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Removals {
     /// Show the number of today's removals, and whether further ones are approved
-    Show,
+    Show {
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Approve all removals for one day
     ///
     /// The service holds back more removals than a day usually brings, because a fault of the
@@ -327,6 +369,9 @@ pub enum Removals {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -340,6 +385,20 @@ pub enum Edges {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare an edge with what it should hold now; the service sends it what it lacks
+    Compare {
+        /// The edge's URL, as `dps edges` prints it
+        url: String,
+        /// The reason
+        #[command(flatten)]
+        why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -364,6 +423,39 @@ pub enum Limits {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `dps tenants …`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Tenants {
+    /// List the tenants by identifier, with their domains by status
+    List {
+        /// Continue after this tenant
+        #[arg(
+            long,
+            value_name = "TENANT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        after: String,
+        /// Largest number of tenants
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Print JSON, a tenant on each line, instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one tenant: its domains by status, its pauses and its limits
+    Show {
+        /// The tenant
+        tenant: String,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -404,7 +496,11 @@ pub enum Storage {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Keys {
     /// List the identifiers of the key-encryption keys, the current one first
-    List,
+    List {
+        /// Print JSON, a key on each line, instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Encrypt every stored private key again under the current key, while the service runs
     ///
     /// A service knows only the keys that it started with. Therefore put the new key before the old
@@ -414,6 +510,9 @@ pub enum Keys {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -438,7 +537,8 @@ fn after_help() -> String {
     format!(
         "The configuration is read from appsettings.json in the current directory and from environment \
          variables such as CabinetApi__BaseUrl. `dps config check` prints the effective \
-         settings.\n\n{}",
+         settings.\n\nWith --server URL, the commands that read the fleet or act on it call the admin API \
+         of a running service instead; they need a token and no database.\n\n{}",
         dps_host::exit::TABLE
     )
 }
@@ -511,6 +611,8 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "issuance",
             "jobs",
             "activity",
+            "tenants",
+            "account",
             "webhooks",
             "store",
             "keys",
@@ -524,6 +626,63 @@ The output of `--help` for each command of `dps`. A test compares this page with
                 "{name} is missing in {text}"
             );
         }
+    }
+
+    /// Commands without `--json`, and why.
+    const WITHOUT_JSON: [(&str, &str); 9] = [
+        (
+            "dps run",
+            "runs until it is stopped; its log has a JSON format",
+        ),
+        (
+            "dps agent",
+            "runs until it is stopped; its log has a JSON format",
+        ),
+        (
+            "dps cabinet",
+            "runs until it is stopped; its log has a JSON format",
+        ),
+        (
+            "dps standalone",
+            "runs until it is stopped; its log has a JSON format",
+        ),
+        ("dps migrate", "the exit code says all"),
+        (
+            "dps backup",
+            "writes a folder; the exit code says whether the copy is whole",
+        ),
+        ("dps config sample", "prints a file"),
+        ("dps completions", "prints a file"),
+        ("dps man", "writes files; the exit code says the rest"),
+    ];
+
+    #[test]
+    fn every_command_offers_json_or_is_excepted_with_a_reason() {
+        fn visit(command: &clap::Command, path: &str, without: &mut Vec<String>) {
+            let subs: Vec<&clap::Command> = command.get_subcommands().collect();
+            let runs = subs.is_empty() || !command.is_subcommand_required_set();
+            let mut options = command.get_arguments();
+            if runs && !options.any(|option| option.get_long() == Some("json")) {
+                without.push(path.to_owned());
+            }
+            for sub in subs {
+                if sub.get_name() != "help" {
+                    visit(sub, &format!("{path} {}", sub.get_name()), without);
+                }
+            }
+        }
+        let mut command = Cli::command();
+        command.build();
+        let mut without = Vec::new();
+        visit(&command, "dps", &mut without);
+        let excepted = WITHOUT_JSON.map(|(path, reason)| {
+            assert!(!reason.is_empty(), "{path}");
+            path.to_owned()
+        });
+        without.sort();
+        let mut excepted = Vec::from(excepted);
+        excepted.sort();
+        assert_eq!(without, excepted);
     }
 
     /// The page, as the commands' definitions give it.

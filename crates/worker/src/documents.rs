@@ -1,16 +1,25 @@
 //! The documents about domains, for `--json` and for the admin API.
 
+mod actions;
+pub mod activity;
 mod claims;
 mod diagnosis;
+pub mod edges;
 mod explanation;
+pub mod filter;
+pub mod fleet;
+pub mod issuance;
+pub mod jobs;
+pub mod limits;
 mod system;
 mod tenants;
+pub mod webhooks;
 
 use std::time::Duration;
 
 use dps_admin_api::{Domain, DomainDetail, EdgeDeployment, HistoryLine, Renewal};
 use dps_application::Policy;
-use dps_application::operator::{Target, fleet};
+use dps_application::operator::{self, Target};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::fleet_view::{ListedDomain, MAX_PAGE};
@@ -19,8 +28,9 @@ use dps_application::ports::store::{Claimants, Deployment, DomainEvent, DomainRe
 use dps_domain::fleet::{DomainFilter, NameFilter};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
-use dps_domain::{Failure, Hostname, Timestamp, caa, with_causes};
+use dps_domain::{CertificateId, Failure, Hostname, Timestamp, caa, with_causes};
 
+pub use self::actions::{account, acted, revocation};
 pub use self::claims::ownership_text;
 use self::claims::{MAX_CLAIMS, claim};
 pub use self::diagnosis::diagnosis;
@@ -123,7 +133,8 @@ impl Found {
 
     /// The document. `has_left` returns whether an edge is no longer part of the fleet.
     pub fn document(&self, has_left: impl Fn(&str) -> bool) -> DomainDetail {
-        let edge = |one: &Deployment| edge_deployment(one, has_left(&one.edge));
+        let serving = self.record.phase.serving();
+        let edge = |one: &Deployment| edge_deployment(one, has_left(&one.edge), serving);
         DomainDetail {
             domain: domain(
                 &self.record,
@@ -197,7 +208,7 @@ async fn status_since(
         name: Some(NameFilter::Exact(record.hostname.clone())),
         ..DomainFilter::default()
     };
-    let page = fleet::list(store, &filter, record.updated_at, None, MAX_PAGE).await?;
+    let page = operator::fleet::list(store, &filter, record.updated_at, None, MAX_PAGE).await?;
     let mut listed = page.domains.into_iter();
     let listed = listed.find(|listed| listed.record.id == record.id);
     Ok(listed.map(|listed| listed.status_since))
@@ -217,7 +228,7 @@ fn domain(
         cname_target: record.cname_target.clone(),
         status: record.phase.status(),
         status_since,
-        phase: record.phase.name(),
+        phase: record.phase.name().into(),
         attempt: record.attempt,
         next_attempt_at: record.next_attempt_at,
         ownership: ownership_text(&record.ownership),
@@ -226,15 +237,21 @@ fn domain(
         message,
         actor: failure.map(Failure::actor),
         renewal: renewal(record, poll),
+        certificate_ends_at: record.phase.certificate_not_after(),
         created_at: record.created_at,
         updated_at: record.updated_at,
     }
 }
 
-fn edge_deployment(deployment: &Deployment, has_left: bool) -> EdgeDeployment {
+fn edge_deployment(
+    deployment: &Deployment,
+    has_left: bool,
+    serving: Option<CertificateId>,
+) -> EdgeDeployment {
     EdgeDeployment {
         edge: deployment.edge.clone(),
         is_configured: !has_left,
+        is_current: serving == Some(deployment.certificate_id),
         certificate_id: deployment.certificate_id,
         generation: deployment.generation,
         deployed_at: deployment.deployed_at,

@@ -56,7 +56,7 @@ pub(crate) fn fleet() -> Fleet {
         change: Some(-7),
     };
     let cause = |code: FailureCode, actor| Cause {
-        code: code.as_str(),
+        code: code.as_str().into(),
         actor,
         domains: 40,
         served: 2,
@@ -285,7 +285,7 @@ pub(crate) fn domain(text: &str) -> Domain {
         cname_target: Hostname::parse("customers.platform.example").unwrap(),
         status: Status::Active,
         status_since: Some(seconds_ago(90_000)),
-        phase: "live",
+        phase: "live".into(),
         attempt: 3,
         next_attempt_at: Some(seconds_ago(-90)),
         ownership: text.to_owned(),
@@ -300,6 +300,7 @@ pub(crate) fn domain(text: &str) -> Domain {
             explanation_url: Some(format!("https://ca.test/{text}")),
             poll_at: None,
         }),
+        certificate_ends_at: None,
         created_at: seconds_ago(9_000_000),
         updated_at: seconds_ago(9_000),
     }
@@ -312,6 +313,7 @@ pub(crate) fn detail(text: &str) -> DomainDetail {
         edges: vec![EdgeDeployment {
             edge: text.to_owned(),
             is_configured: false,
+            is_current: true,
             certificate_id: CertificateId::from_uuid(Uuid::from_u128(9)),
             generation: 4,
             deployed_at: seconds_ago(8_000),
@@ -343,14 +345,14 @@ pub(crate) fn explanation(text: &str) -> Explanation {
         explained_at: NOW,
         status: domain.status,
         status_since: domain.status_since,
-        phase: domain.phase,
+        phase: domain.phase.clone(),
         summary: text.to_owned(),
         responsible: Responsible::Ca,
         code: domain.code,
         message: domain.message,
         remedy: Some(text.to_owned()),
         next: NextStep {
-            action: "check_dns",
+            action: "check_dns".into(),
             summary: text.to_owned(),
             at: Some(seconds_ago(-40)),
         },
@@ -605,19 +607,19 @@ pub(crate) fn system(language: Language, text: &str) -> SystemView {
         system: System {
             at: NOW,
             replica: text.to_owned(),
-            version: "1.2.3",
+            version: "1.2.3".into(),
             readiness: Readiness {
                 status: "ready".to_owned(),
                 checks: vec![check(true, true), check(false, true), check(false, false)],
             },
             replicas: vec![replica(true), replica(false)],
             database: Database {
-                kind: "PostgreSQL",
+                kind: "PostgreSQL".into(),
                 migration: 40,
             },
             tasks: vec![task(true), task(false)],
             queues: vec![Queue {
-                lane: "verification",
+                lane: "verification".into(),
                 domains: 10_000,
                 next_due_at: Some(seconds_ago(5)),
             }],
@@ -658,7 +660,7 @@ pub(crate) fn activity(language: Language, text: &str) -> ActivityView {
 
 pub(crate) fn diagnosis(language: Language, text: &str) -> DiagnosisView {
     let row = |status| DiagnosisRow {
-        id: "dns",
+        id: "dns".into(),
         subject: Some(text.to_owned()),
         status,
         severity: Severity::Error,

@@ -1,13 +1,13 @@
 //! The newest observations of DNS, of the HTTP probe and of the CA in a domain's history.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::record::DomainEvent;
 use crate::{EventKind, Failure, Timestamp};
 
 /// The kind of a DNS server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SeenAt {
     /// A recursive resolver of the configuration.

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from,
@@ -35,7 +35,7 @@ pub const EARLIEST_AGE: Duration = DAY;
 
 /// The window in which the CA suggests a renewal (RFC 9773 §4.2), with its start and without its
 /// end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuggestedWindow {
     start: Timestamp,
     end: Timestamp,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::App;
 use super::params::{page_size, query};
 use super::problem::{ReadRefusals, Refusal};
-use crate::cli::activity;
+use crate::documents::activity;
 
 /// The wanted page of actions.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Extension, Json};
-use dps_admin_api::{Acted, Action, RevokeRequest};
-use dps_application::operator::{self, OperatorError, Target};
+use dps_admin_api::{Acted, Action, RevocationPreview, RevokeRequest};
+use dps_application::operator::{self, OperatorError, Target, WhichClaim};
+use dps_domain::DomainId;
 use dps_domain::record::DomainRecord;
 use dps_domain::record::operator::Requester;
+use serde::Deserialize;
 
 use super::App;
 use super::auth::Caller;
 use super::conditional::IfMatch;
 use super::params::{ClaimQuery, JsonBody, PathHost, checked_reason, query, revocation_reason};
-use super::problem::{ActionRefusals, Refusal};
+use super::problem::{ActionRefusals, AdminProblemDocument, FindRefusals, Refusal};
+use crate::documents;
 
 /// Makes the next step of a domain due now.
 ///
@@ -53,9 +56,9 @@ pub(super) async fn retry_domain(
     let (store, now) = (app.store.as_ref(), app.now());
     let require = app.policy.ownership.require;
     let retry = async |by: Requester<'_>| operator::retry(store, by, now, target, require).await;
-    let acted = act(caller, reason, retry).await?;
+    let done = act(caller, reason, retry).await?;
     tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.retry_requested");
-    Ok(acted)
+    Ok(done)
 }
 
 /// Begins the renewal of a live domain now.
@@ -92,9 +95,9 @@ pub(super) async fn renew_domain(
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
     let renew = async |by: Requester<'_>| operator::renew(store, by, now, target).await;
-    let acted = act(caller, reason, renew).await?;
+    let done = act(caller, reason, renew).await?;
     tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.renewal_requested");
-    Ok(acted)
+    Ok(done)
 }
 
 /// Checks now whether the DNS and CAA records of a live domain are still right.
@@ -131,9 +134,9 @@ pub(super) async fn recheck_domain(
 ) -> Result<Acted, Refusal> {
     let (store, now) = (app.store.as_ref(), app.now());
     let recheck = async |by: Requester<'_>| operator::recheck(store, by, now, target).await;
-    let acted = act(caller, reason, recheck).await?;
+    let done = act(caller, reason, recheck).await?;
     tracing::info!(domain.hostname = %target.hostname, by = %caller.in_history(), "admin.recheck_requested");
-    Ok(acted)
+    Ok(done)
 }
 
 /// Revokes the certificate of a domain at the CA.
@@ -165,12 +168,58 @@ pub(super) async fn revoke(
     let for_ca = revocation_reason(&request.revocation_reason)?;
     let revoke =
         async |by: Requester<'_>| operator::revoke::revoke(store, by, now, target, for_ca).await;
-    let acted = act(&caller, request.reason.as_deref(), revoke).await?;
+    let done = act(&caller, request.reason.as_deref(), revoke).await?;
     tracing::info!(
         domain.hostname = %host, reason = for_ca.as_str(), by = %caller.in_history(),
         "admin.revocation_requested"
     );
-    Ok(Json(acted))
+    Ok(Json(done))
+}
+
+/// The wanted preview of a revocation.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RevocationQuery {
+    /// The domain's identifier, where several claim the hostname.
+    #[param(value_type = Option<Uuid>)]
+    id: Option<DomainId>,
+    /// The domain's tenant, where several claim the hostname.
+    tenant: Option<String>,
+    /// The reason for the CA: `key-compromise`, `superseded`, `cessation-of-operation` or
+    /// `unspecified`.
+    #[param(example = "superseded", required = true)]
+    revocation_reason: String,
+}
+
+/// Shows the certificate that a revocation would be about.
+///
+/// The call is refused where the revocation would be.
+#[utoipa::path(get, path = "/admin/v1/domains/{host}/revocation", tag = "viewer",
+    operation_id = "previewRevocation", security(("token" = [])),
+    params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
+        RevocationQuery),
+    responses((status = 200, description = "The certificate.", body = RevocationPreview),
+        (status = 409, description = "The state does not allow a revocation.",
+            body = AdminProblemDocument, content_type = "application/problem+json"),
+        FindRefusals))]
+pub(super) async fn preview_revocation(
+    State(app): State<Arc<App>>,
+    PathHost(host): PathHost,
+    uri: Uri,
+) -> Result<Json<RevocationPreview>, Refusal> {
+    let wanted: RevocationQuery = query(&uri)?;
+    let target = Target {
+        claim: WhichClaim {
+            id: wanted.id,
+            tenant: wanted.tenant.as_deref(),
+        },
+        ..Target::from(&host)
+    };
+    let for_ca = revocation_reason(&wanted.revocation_reason)?;
+    let (store, now) = (app.store.as_ref(), app.now());
+    let found = operator::revoke::preview(store, now, target, for_ca).await?;
+    Ok(Json(documents::revocation(&found, for_ca)))
 }
 
 /// Acts as the caller, for the given reason.
@@ -181,10 +230,5 @@ async fn act(
 ) -> Result<Acted, Refusal> {
     let (who, reason) = (caller.in_history(), checked_reason(reason)?);
     let record = act(caller.requester(&who, reason)).await?;
-    Ok(Acted {
-        hostname: record.hostname.to_string(),
-        status: record.phase.status(),
-        phase: record.phase.name().to_owned(),
-        next_attempt_at: record.next_attempt_at,
-    })
+    Ok(documents::acted(&record))
 }

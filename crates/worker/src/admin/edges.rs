@@ -5,13 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use dps_admin_api::{ApproveRequest, Approved, CompareRequest, ComparisonDue, Edges};
-use dps_application::operator;
 
 use super::App;
 use super::auth::Caller;
 use super::params::{JsonBody, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
-use crate::cli::edges;
+use crate::documents::edges::{self, EdgeError};
 
 /// Lists all edges.
 ///
@@ -64,30 +63,22 @@ pub(super) async fn compare_edge(
     request: &CompareRequest,
 ) -> Result<ComparisonDue, Refusal> {
     let reason = checked_reason(request.reason.as_deref())?;
-    let name = request.name.trim_end_matches('/');
-    let (store, now) = (app.store.as_ref(), app.now());
-    let edge = store.edges().await?;
-    let edge = edge
-        .into_iter()
-        .find(|edge| edge.name == name)
-        .ok_or_else(unknown)?;
-    if edge.approved_at.is_none() || edges::has_left(&edge, &app.settings.haproxy_agent, now) {
-        return Err(Refusal::conflict(
-            "the edge is not part of the fleet: it waits for approval, or is no longer configured",
-        ));
-    }
+    let (store, configured) = (app.store.as_ref(), &app.settings.haproxy_agent);
     let who = caller.in_history();
-    operator::edges::compare(store, caller.requester(&who, reason), now, name).await?;
-    tracing::info!(edge = name, by = %who, reason, "admin.comparison_requested");
-    Ok(ComparisonDue {
-        name: name.to_owned(),
-        due_at: now,
-        compared_at: edge.compared.map(|compared| compared.at),
-    })
+    let author = (caller.requester(&who, reason), app.now());
+    let due = edges::compare(store, configured, author, &request.name).await?;
+    tracing::info!(edge = due.name, by = %who, reason, "admin.comparison_requested");
+    Ok(due)
 }
 
-fn unknown() -> Refusal {
-    Refusal::not_found("no edge has this name; GET /admin/v1/edges lists the edges")
+impl From<EdgeError> for Refusal {
+    fn from(error: EdgeError) -> Self {
+        match error {
+            EdgeError::Operator(error) => error.into(),
+            EdgeError::Unknown(_) => Self::not_found(error.to_string()),
+            EdgeError::NotInFleet(_) => Self::conflict(error.to_string()),
+        }
+    }
 }
 
 /// Approves an edge, on behalf of a caller of the API or of a page.
@@ -97,22 +88,12 @@ pub(super) async fn approve_edge(
     request: &ApproveRequest,
 ) -> Result<Approved, Refusal> {
     let reason = checked_reason(request.reason.as_deref())?;
-    let name = request.name.trim_end_matches('/').to_owned();
-    let known = app.store.edges().await?;
-    let edge = known.into_iter().find(|edge| edge.name == name);
-    let edge = edge.ok_or_else(unknown)?;
-    let approved_at = match edge.approved_at {
-        Some(at) => at,
-        None => {
-            let now = app.now();
-            let who = caller.in_history();
-            let by = caller.requester(&who, reason);
-            if !operator::edges::approve(app.store.as_ref(), by, now, &name).await? {
-                return Err(unknown());
-            }
-            tracing::info!(edge = name, by = %who, reason, "admin.edge_approved");
-            now
-        }
-    };
-    Ok(Approved { name, approved_at })
+    let (store, configured) = (app.store.as_ref(), &app.settings.haproxy_agent);
+    let who = caller.in_history();
+    let author = (caller.requester(&who, reason), app.now());
+    let approved = edges::approve(store, configured, author, &request.name).await?;
+    if approved.is_new {
+        tracing::info!(edge = approved.name, by = %who, reason, "admin.edge_approved");
+    }
+    Ok(approved)
 }

@@ -7,23 +7,39 @@ use axum::http::Uri;
 use axum::{Extension, Json};
 use clap::ValueEnum as _;
 use dps_admin_api::{Count, DomainDetail, Domains, Fleet};
-use dps_application::operator::{Target, fleet as store_fleet};
-use dps_domain::Hostname;
+use dps_application::operator::{Target, WhichClaim, fleet as store_fleet};
 use dps_domain::fleet::{DomainFilter, FilterText, Place};
 use dps_domain::record::RecordVersion;
+use dps_domain::{DomainId, Hostname};
 use dps_host::HumanDuration;
 use serde::Deserialize;
 
 use super::App;
 use super::explain::unknown;
-use super::params::{ClaimQuery, PathHost, page_size, query};
+use super::params::{PathHost, page_size, query};
 use super::problem::{FindRefusals, ReadRefusals, Refusal};
-use crate::cli::filter::unknown_edge;
-use crate::cli::{edges, fleet as counts};
+use crate::documents::filter::unknown_edge;
 use crate::documents::{Found, Reader};
+use crate::documents::{edges, fleet as counts};
 
-/// Lines of a history.
+/// Lines of a history without `events`.
 const EVENTS: u32 = 100;
+/// Lines of a history at most.
+const MAX_EVENTS: u32 = 10_000;
+
+/// The wanted domain.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ShowQuery {
+    /// The domain's identifier, where several claim the hostname.
+    #[param(value_type = Option<Uuid>)]
+    id: Option<DomainId>,
+    /// The domain's tenant, where several claim the hostname.
+    tenant: Option<String>,
+    /// Lines of its history at most, from 1 to 10000; 100 by default.
+    events: Option<u32>,
+}
 
 /// The domains that are wanted: those to which every parameter applies.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -164,30 +180,38 @@ pub(super) async fn count(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<
 #[utoipa::path(get, path = "/admin/v1/domains/{host}", tag = "viewer", operation_id = "showDomain",
     security(("token" = [])),
     params(("host" = String, Path, description = "The hostname.", example = "shop.example.com"),
-        ClaimQuery),
+        ShowQuery),
     responses((status = 200, description = "The domain.", body = DomainDetail), FindRefusals))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     PathHost(host): PathHost,
     uri: Uri,
 ) -> Result<(Extension<RecordVersion>, Json<DomainDetail>), Refusal> {
-    let which: ClaimQuery = query(&uri)?;
+    let which: ShowQuery = query(&uri)?;
+    let events = which.events.unwrap_or(EVENTS);
+    if !(1..=MAX_EVENTS).contains(&events) {
+        let detail = format!("give a number from 1 to {MAX_EVENTS}");
+        return Err(Refusal::field("events", detail));
+    }
     let target = Target {
-        claim: which.claim(),
+        claim: WhichClaim {
+            id: which.id,
+            tenant: which.tenant.as_deref(),
+        },
         ..Target::from(&host)
     };
-    let found = found(&app, target).await?;
+    let found = found(&app, target, events).await?;
     let version = Extension(found.record.version());
     Ok((version, Json(document(&app, &found))))
 }
 
 /// All that is known of a domain.
 pub(super) async fn detail(app: &App, host: &Hostname) -> Result<DomainDetail, Refusal> {
-    Ok(document(app, &found(app, host.into()).await?))
+    Ok(document(app, &found(app, host.into(), EVENTS).await?))
 }
 
-async fn found(app: &App, target: Target<'_>) -> Result<Found, Refusal> {
-    let found = reader(app).find(target, EVENTS).await?;
+async fn found(app: &App, target: Target<'_>, events: u32) -> Result<Found, Refusal> {
+    let found = reader(app).find(target, events).await?;
     found.ok_or_else(|| unknown(target.hostname))
 }
 

@@ -16,7 +16,7 @@ use super::conditional::IfMatch;
 use super::explain::unknown;
 use super::params::{JsonBody, PathHost, checked_reason};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
-use crate::cli::issuance;
+use crate::documents::issuance;
 
 /// Shows the pauses of issuance, and what waits for their end.
 #[utoipa::path(get, path = "/admin/v1/issuance", tag = "viewer", operation_id = "showIssuance",

@@ -19,9 +19,9 @@ use super::App;
 use super::auth::Caller;
 use super::params::{JsonBody, checked_reason, query, revocation_reason};
 use super::problem::{ActionRefusals, FindRefusals, ReadRefusals, Refusal};
-use crate::cli::bulk::{self, MAX_PACE};
-use crate::cli::filter::unknown_edge;
 use crate::config::AdminRole;
+use crate::documents::filter::unknown_edge;
+use crate::documents::jobs::{self as job_documents, MAX_PACE};
 
 /// Jobs of a page without `limit`.
 const DEFAULT_PAGE: u32 = 100;
@@ -50,7 +50,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<J
     }
     let before = wanted.before.as_deref().map(|text| id("before", text));
     Ok(Json(
-        bulk::page(app.store.as_ref(), before.transpose()?, limit).await?,
+        job_documents::page(app.store.as_ref(), before.transpose()?, limit).await?,
     ))
 }
 
@@ -62,7 +62,9 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     Path(text): Path<String>,
 ) -> Result<Json<Job>, Refusal> {
-    Ok(Json(bulk::wire(&stored(&app, id("id", &text)?).await?)))
+    Ok(Json(job_documents::wire(
+        &stored(&app, id("id", &text)?).await?,
+    )))
 }
 
 /// A job as it is stored.
@@ -87,7 +89,7 @@ pub(super) async fn preview(
 pub(super) async fn previewed(app: &App, request: &JobRequest) -> Result<JobPreview, Refusal> {
     let wanted = wanted(app, request).await?;
     let preview = jobs::preview(app.store.as_ref(), app.now(), &wanted, orders(app)).await?;
-    Ok(bulk::wire_preview(&wanted, &preview))
+    Ok(job_documents::wire_preview(&wanted, &preview))
 }
 
 /// Begins a job.
@@ -124,7 +126,7 @@ pub(super) async fn begin_job(
     let (who, store) = (caller.in_history(), app.store.as_ref());
     let by = caller.requester(&who, reason);
     let job = jobs::begin(store, by, app.now(), &wanted, confirmed).await?;
-    Ok(bulk::wire(&job))
+    Ok(job_documents::wire(&job))
 }
 
 /// Cancels a job that runs. Its effects stay.
@@ -156,7 +158,7 @@ pub(super) async fn cancel_job(
     let who = caller.in_history();
     let by = caller.requester(&who, reason);
     let job = jobs::cancel(app.store.as_ref(), by, app.now(), id).await?;
-    Ok(bulk::wire(&job))
+    Ok(job_documents::wire(&job))
 }
 
 /// The identifier in this field.

@@ -13,7 +13,7 @@ use super::App;
 use super::auth::Caller;
 use super::params::{JsonBody, checked_reason, page_size, query};
 use super::problem::{ActionRefusals, ReadRefusals, Refusal};
-use crate::cli::limits;
+use crate::documents::limits;
 
 /// The wanted page of limits.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -44,10 +44,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<L
     }
     let ca = &app.settings.lets_encrypt;
     let page = limits::page(app.store.as_ref(), ca, app.now(), (after, limit)).await?;
-    Ok(Json(Limits {
-        items: page.states.into_iter().map(limits::wire).collect(),
-        next: page.next,
-    }))
+    Ok(Json(limits::wire_page(page)))
 }
 
 /// Lifts a limit, of one name if one is given.
@@ -87,9 +84,5 @@ pub(super) async fn lift_limit(
     .await?;
     let (buckets, woken) = (lifted.buckets.len(), lifted.woken);
     tracing::info!(limit = %kind, name = subject, buckets, woken, by = %who, reason, "admin.limit_lifted");
-    Ok(Lifted {
-        lifted: buckets,
-        woken,
-        is_complete: lifted.is_complete,
-    })
+    Ok(limits::wire_lifted(&lifted))
 }

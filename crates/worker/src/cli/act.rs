@@ -1,15 +1,15 @@
 //! Commands that act on a domain, and the author and reason of every action.
 
 use clap::Args;
-use dps_application::operator::{self, Target, WhichClaim, pauses};
-use dps_application::ports::CertificateStore;
+use dps_application::operator::{Target, WhichClaim};
 use dps_domain::action::check_reason;
 use dps_domain::job::DomainAction;
-use dps_domain::ownership::RequireProof;
 use dps_domain::pause::PauseScope;
 use dps_domain::record::operator::Requester;
-use dps_domain::{DomainId, Hostname, Timestamp};
+use dps_domain::{DomainId, Hostname};
+use serde_json::json;
 
+use super::calls::AdminCalls;
 use super::output::{OutputError, outln};
 use crate::config::Replica;
 
@@ -87,41 +87,45 @@ pub fn print_if_cut_short(is_complete: bool) -> Result<(), OutputError> {
     outln!("The time was up before all were reached; the same command again reaches the others.")
 }
 
-/// Acts on one domain, and prints what follows. `require` says whether the DNS check decides
-/// between tenants.
+/// Acts on one domain, and prints what follows.
 pub async fn on_domain(
-    store: &dyn CertificateStore,
+    calls: &dyn AdminCalls,
     action: DomainAction,
-    author: &Author,
-    now: Timestamp,
     target: Target<'_>,
-    require: RequireProof,
+    reason: Option<&str>,
+    as_json: bool,
 ) -> anyhow::Result<()> {
-    let by = author.requester();
     let host = target.hostname;
     let scope = PauseScope::Domain(host.clone());
-    let record = match action {
-        DomainAction::Retry => operator::retry(store, by, now, target, require).await?,
-        DomainAction::Renew => operator::renew(store, by, now, target).await?,
-        DomainAction::Recheck => operator::recheck(store, by, now, target).await?,
+    match action {
         DomainAction::Pause => {
-            pauses::pause(store, by, now, &scope).await?;
+            let status = calls.pause(&scope, reason).await?;
+            if as_json {
+                outln!("{:#}", json!(status))?;
+                return Ok(());
+            }
             outln!("{host}: no order is placed until `dps domains resume {host}`.")?;
             return Ok(());
         }
         DomainAction::Resume => {
-            let done = pauses::resume(store, by, now, &scope, &operator::in_time()).await?;
+            let done = calls.resume(&scope, reason).await?;
+            if as_json {
+                outln!("{:#}", json!(done))?;
+                return Ok(());
+            }
             let woken = done.woken;
             outln!("{host}: the pause has ended; {woken} orders are due now.")?;
             print_if_cut_short(done.is_complete)?;
             return Ok(());
         }
-        DomainAction::RevokeUnspecified
-        | DomainAction::RevokeCompromised
-        | DomainAction::RevokeSuperseded
-        | DomainAction::RevokeCeased => anyhow::bail!("a revocation is previewed first"),
-    };
-    let (hostname, phase) = (&record.hostname, record.phase.name());
+        _ => {}
+    }
+    let acted = calls.act(action, target, reason).await?;
+    if as_json {
+        outln!("{:#}", json!(acted))?;
+        return Ok(());
+    }
+    let (hostname, phase) = (&acted.hostname, &acted.phase);
     match action {
         DomainAction::Renew => outln!(
             "{hostname}: the renewal is due now; the current certificate is served until then."

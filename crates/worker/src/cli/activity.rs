@@ -2,22 +2,20 @@
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use dps_admin_api::{Activities, Activity};
-use dps_application::ports::CertificateStore;
-use dps_application::ports::store::{RecordedAction, StoreError};
 use dps_domain::ActionId;
 use serde_json::json;
 
+use super::calls::AdminCalls;
 use super::output::outln;
 
 /// Prints the newest actions, or those before the given one.
 pub async fn list(
-    store: &dyn CertificateStore,
+    calls: &dyn AdminCalls,
     before: Option<ActionId>,
     limit: u32,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let page = page(store, before, limit).await?;
+    let page = calls.activity(before, limit).await?;
     if as_json {
         for activity in page.items {
             outln!("{}", json!(activity))?;
@@ -47,40 +45,4 @@ pub async fn list(
         outln!("There may be more; continue with --before {next}")?;
     }
     Ok(())
-}
-
-/// A page of actions, as programs read it.
-pub async fn page(
-    store: &dyn CertificateStore,
-    before: Option<ActionId>,
-    limit: u32,
-) -> Result<Activities, StoreError> {
-    let items: Vec<Activity> = (store.actions(before, limit).await?.into_iter())
-        .map(wire)
-        .collect();
-    let is_full = items.len() >= limit as usize;
-    let next = items.last().map(|last| last.id.clone());
-    Ok(Activities {
-        next: next.filter(|_| is_full),
-        items,
-    })
-}
-
-fn wire(recorded: RecordedAction) -> Activity {
-    let action = recorded.action;
-    let given = |text: String| Some(text).filter(|text| !text.is_empty());
-    Activity {
-        id: recorded.id.to_string(),
-        at: action.at,
-        who: action.who,
-        source: action.source,
-        role: given(action.role),
-        action: action.kind.as_str().to_owned(),
-        scope: action.scope.as_str().to_owned(),
-        subject: given(action.subject),
-        reason: action.reason,
-        before: given(action.before),
-        after: given(action.after),
-        count: action.count,
-    }
 }

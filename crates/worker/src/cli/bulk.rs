@@ -6,23 +6,20 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use dps_admin_api::{Job as Document, JobPreview, Jobs};
-use dps_application::operator::jobs::{JobRequest, Preview, begin, cancel, preview};
-use dps_application::ports::CertificateStore;
-use dps_application::ports::store::StoreError;
-use dps_domain::fleet::{DomainFilter, FilterParts};
-use dps_domain::job::{DomainAction, Job, JobState};
-use dps_domain::limits::Limit;
-use dps_domain::{DomainId, JobId, Timestamp};
+use dps_admin_api::{Job, JobPreview};
+use dps_application::operator::jobs::JobRequest;
+use dps_domain::fleet::DomainFilter;
+use dps_domain::job::{DomainAction, JobState};
+use dps_domain::{DomainId, JobId};
 use dps_host::HumanDuration;
 use serde_json::json;
 
-use super::act::{Author, ClaimArgs, Why};
-use super::filter::{FilterOptions, check_edge};
+use super::act::{ClaimArgs, Why};
+use super::calls::AdminCalls;
+use super::filter::FilterOptions;
 use super::output::outln;
+use crate::documents::jobs::MAX_PACE;
 
-/// Greatest pace, in domains per hour.
-pub const MAX_PACE: u32 = 1_000_000;
 /// Time between two looks at the progress of a job.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -49,7 +46,7 @@ pub struct OnDomains {
     /// Act on many domains; without it, only a preview is shown
     #[arg(long)]
     pub yes: bool,
-    /// Print JSON: the preview, then the job once a second
+    /// Print JSON; of many domains the preview, then the job once a second
     #[arg(long)]
     pub json: bool,
     /// The reason
@@ -70,7 +67,7 @@ impl OnDomains {
     pub fn chooses_many(&self) -> bool {
         let filter = self.filter.as_ref().clone().filter();
         let is_bounded = self.pace.is_some() || self.limit.is_some();
-        filter != DomainFilter::default() || self.all || self.yes || self.json || is_bounded
+        filter != DomainFilter::default() || self.all || self.yes || is_bounded
     }
 }
 
@@ -107,6 +104,9 @@ pub enum JobsCommand {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -121,66 +121,57 @@ fn pace(text: &str) -> Result<u32, String> {
 
 /// Shows what a job would do, and begins it if the operator said yes.
 pub async fn run(
-    store: &dyn CertificateStore,
+    calls: &dyn AdminCalls,
     action: DomainAction,
     options: OnDomains,
-    orders: Limit,
-    now: Timestamp,
 ) -> anyhow::Result<()> {
     let filter = options.filter.filter();
     if (filter == DomainFilter::default()) != options.all {
         anyhow::bail!("give a hostname, or options that choose domains, or --all alone");
     }
-    check_edge(store, &filter).await?;
     let request = JobRequest {
         action,
         filter,
         pace: options.pace,
         most: options.limit,
     };
-    let found = preview(store, now, &request, orders).await?;
-    print_preview(&wire_preview(&request, &found), options.json)?;
+    let found = calls.preview_job(&request).await?;
+    print_preview(&found, options.json)?;
     if !options.yes {
         eprintln!("Nothing was done. Repeat the command with --yes to act.");
         return Ok(());
     }
-    let author = Author::of_command(options.why);
-    let job = begin(store, author.requester(), now, &request, found.domains).await?;
+    let reason = options.why.reason.as_deref();
+    let job = calls.begin_job(&request, found.domains, reason).await?;
     eprintln!(
         "The service does the job {}. To stop it: dps jobs cancel {}",
         job.id, job.id
     );
-    follow(store, job, options.json).await
+    follow(calls, job, options.json).await
 }
 
 /// Runs `dps jobs`.
-pub async fn jobs(
-    store: &dyn CertificateStore,
-    command: JobsCommand,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+pub async fn jobs(calls: &dyn AdminCalls, command: JobsCommand) -> anyhow::Result<()> {
     match command {
         JobsCommand::List {
             before,
             limit,
             json,
-        } => list(store, before, limit, json).await,
+        } => list(calls, before, limit, json).await,
         JobsCommand::Show {
             id,
             follow: stays,
             json,
         } => {
-            let job = store.job(id).await?;
-            let job = job.ok_or_else(|| anyhow::anyhow!("no job {id} is known"))?;
+            let job = calls.job(id).await?;
             if stays {
-                return follow(store, job, json).await;
+                return follow(calls, job, json).await;
             }
             print(&job, json)
         }
-        JobsCommand::Cancel { id, why } => {
-            let author = Author::of_command(why);
-            let job = cancel(store, author.requester(), now, id).await?;
-            print(&job, false)
+        JobsCommand::Cancel { id, why, json } => {
+            let job = calls.cancel_job(id, why.reason.as_deref()).await?;
+            print(&job, json)
         }
     }
 }
@@ -218,11 +209,12 @@ fn print_preview(preview: &JobPreview, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// Shows the progress until the job ends: on one line of a terminal, or on a line each second.
-async fn follow(store: &dyn CertificateStore, mut job: Job, as_json: bool) -> anyhow::Result<()> {
+async fn follow(calls: &dyn AdminCalls, mut job: Job, as_json: bool) -> anyhow::Result<()> {
+    let id: JobId = job.id.parse()?;
     let is_terminal = std::io::stderr().is_terminal();
-    while job.progress.state == JobState::Running {
+    while job.state == JobState::Running.as_str() {
         if as_json {
-            outln!("{}", json!(wire(&job)))?;
+            outln!("{}", json!(job))?;
         } else if is_terminal {
             eprint!("\r\x1b[K{}", in_words(&job));
             std::io::stderr().flush()?;
@@ -230,10 +222,7 @@ async fn follow(store: &dyn CertificateStore, mut job: Job, as_json: bool) -> an
             eprintln!("{}", in_words(&job));
         }
         tokio::time::sleep(INTERVAL).await;
-        let Some(fresh) = store.job(job.id).await? else {
-            break;
-        };
-        job = fresh;
+        job = calls.job(id).await?;
     }
     if is_terminal && !as_json {
         eprintln!();
@@ -243,7 +232,7 @@ async fn follow(store: &dyn CertificateStore, mut job: Job, as_json: bool) -> an
 
 fn print(job: &Job, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        outln!("{}", json!(wire(job)))?;
+        outln!("{}", json!(job))?;
     } else {
         outln!("{}", in_words(job))?;
     }
@@ -251,23 +240,20 @@ fn print(job: &Job, as_json: bool) -> anyhow::Result<()> {
 }
 
 fn in_words(job: &Job) -> String {
-    let progress = &job.progress;
-    let (state, acted, refused) = (progress.state.as_str(), progress.acted, progress.refused);
+    let (acted, refused) = (job.acted, job.refused);
     format!(
         "{} {}: {acted} of {} done, {refused} refused by their state",
-        job.action.as_str(),
-        state,
-        job.expected
+        job.action, job.state, job.expected
     )
 }
 
 async fn list(
-    store: &dyn CertificateStore,
+    calls: &dyn AdminCalls,
     before: Option<JobId>,
     limit: u32,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let page = page(store, before, limit).await?;
+    let page = calls.jobs(before, limit).await?;
     if as_json {
         for job in page.items {
             outln!("{}", json!(job))?;
@@ -299,60 +285,6 @@ async fn list(
         outln!("There may be more; continue with --before {next}")?;
     }
     Ok(())
-}
-
-/// A page of jobs, as programs read it.
-pub async fn page(
-    store: &dyn CertificateStore,
-    before: Option<JobId>,
-    limit: u32,
-) -> Result<Jobs, StoreError> {
-    let found = store.jobs(before, limit).await?;
-    let items: Vec<Document> = found.iter().map(wire).collect();
-    let is_full = items.len() >= limit as usize;
-    let next = items.last().map(|last| last.id.clone());
-    Ok(Jobs {
-        next: next.filter(|_| is_full),
-        items,
-    })
-}
-
-/// A preview as programs read it.
-pub fn wire_preview(request: &JobRequest, preview: &Preview) -> JobPreview {
-    let (sample, statuses) = (preview.sample.iter(), preview.statuses.iter());
-    JobPreview {
-        action: request.action.as_str().to_owned(),
-        filter: FilterParts::from(&request.filter).to_string(),
-        statuses: statuses
-            .map(|(status, domains)| (status.as_str().to_owned(), *domains))
-            .collect(),
-        domains: preview.domains,
-        sample: sample.map(|record| record.hostname.to_string()).collect(),
-        certificates: preview.certificates.clone(),
-        takes_seconds: preview.takes.as_secs(),
-    }
-}
-
-/// A job as programs read it.
-pub fn wire(job: &Job) -> Document {
-    let progress = &job.progress;
-    let runs = progress.state == JobState::Running;
-    Document {
-        id: job.id.to_string(),
-        action: job.action.as_str().to_owned(),
-        filter: FilterParts::from(&job.filter).to_string(),
-        state: progress.state.as_str().to_owned(),
-        who: job.who.clone(),
-        reason: job.reason.clone(),
-        pace_per_hour: job.pace,
-        limit: job.most,
-        expected: job.expected,
-        acted: progress.acted,
-        refused: progress.refused,
-        created_at: job.created_at,
-        due_at: Some(progress.due_at).filter(|_| runs),
-        ended_at: progress.ended_at,
-    }
 }
 
 #[cfg(test)]

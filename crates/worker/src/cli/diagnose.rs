@@ -1,28 +1,17 @@
 //! `dps diagnose`: checks a domain now, for people and programs.
 
 use dps_admin_api::{Diagnosis, DiagnosisRow};
-use dps_application::Service;
-use dps_application::operator::diagnose;
-use dps_domain::Hostname;
 use dps_domain::diagnosis::CheckStatus;
 use serde_json::json;
 
 use super::output::{OutputError, outln};
-use crate::documents::diagnosis;
-
-/// Diagnoses a domain, and prints the checks.
-pub async fn print(service: &Service, hostname: &Hostname, as_json: bool) -> anyhow::Result<()> {
-    let made = diagnose::diagnose(service, hostname).await?;
-    Ok(show(made, as_json)?)
-}
 
 /// Prints the checks.
-pub fn show(made: diagnose::Diagnosis, as_json: bool) -> Result<(), OutputError> {
-    let made = diagnosis(made);
+pub fn show(made: &Diagnosis, as_json: bool) -> Result<(), OutputError> {
     if as_json {
         return outln!("{:#}", json!(made));
     }
-    show_rows(&made)
+    show_rows(made)
 }
 
 fn show_rows(made: &Diagnosis) -> Result<(), OutputError> {
@@ -47,6 +36,6 @@ fn show_rows(made: &Diagnosis) -> Result<(), OutputError> {
 fn name(row: &DiagnosisRow) -> String {
     match &row.subject {
         Some(subject) => format!("{} of {subject}", row.id),
-        None => row.id.to_owned(),
+        None => row.id.to_string(),
     }
 }

@@ -1,30 +1,19 @@
 //! `dps explain`: where a domain stands, for people and programs.
 
-use anyhow::Context as _;
 use dps_admin_api::Explanation;
-use dps_application::Policy;
-use dps_application::ports::CertificateStore;
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::Hostname;
 use serde_json::json;
 
+use super::calls::AdminCalls;
 use super::output::{OutputError, outln};
-use crate::config::Settings;
-use crate::documents::explanation;
 
 /// Prints where a domain stands, from what is stored.
 pub async fn print(
-    store: &dyn CertificateStore,
-    settings: &Settings,
-    policy: &Policy,
+    calls: &dyn AdminCalls,
     hostname: &Hostname,
-    (now, as_json): (Timestamp, bool),
+    as_json: bool,
 ) -> anyhow::Result<()> {
-    let found = explanation(store, (settings, policy), hostname, now).await?;
-    let found = found.with_context(|| {
-        format!(
-            "the service does not know the domain {hostname}; domains are created in the Cabinet"
-        )
-    })?;
+    let found = calls.explain(hostname).await?;
     if as_json {
         outln!("{:#}", json!(found))?;
         return Ok(());

@@ -1,10 +1,7 @@
 //! The options by which `dps domains list` and `count` choose domains.
 
 use clap::Args;
-use dps_application::ports::CertificateStore;
-use dps_application::ports::store::StoreError;
 use dps_domain::fleet::{DomainFilter, EdgeFilter, FilterError, FilterText, NameFilter};
-use dps_domain::text::nearest;
 use dps_domain::{Actor, FailureCode, Status};
 use dps_host::HumanDuration;
 
@@ -56,14 +53,6 @@ pub struct FilterOptions {
     edge_pending: Option<String>,
 }
 
-/// The edge is not known.
-#[derive(Debug, thiserror::Error)]
-#[error("no edge {edge:?} is known{hint}; `dps edges` lists the edges")]
-pub struct UnknownEdge {
-    edge: String,
-    hint: String,
-}
-
 impl FilterArgs {
     /// The filter.
     pub fn filter(self) -> DomainFilter {
@@ -94,32 +83,6 @@ impl FilterOptions {
             edge: edge.or_else(|| self.edge_pending.map(EdgeFilter::Pending)),
         }
     }
-}
-
-/// Checks that the edge of a filter is one that the store knows.
-pub(super) async fn check_edge(
-    store: &dyn CertificateStore,
-    filter: &DomainFilter,
-) -> anyhow::Result<()> {
-    Ok(unknown_edge(store, filter).await?.map_or(Ok(()), Err)?)
-}
-
-/// The edge of a filter, if the store does not know it.
-pub async fn unknown_edge(
-    store: &dyn CertificateStore,
-    filter: &DomainFilter,
-) -> Result<Option<UnknownEdge>, StoreError> {
-    let Some(EdgeFilter::Serving(edge) | EdgeFilter::Pending(edge)) = &filter.edge else {
-        return Ok(None);
-    };
-    let edges = store.edges().await?;
-    if edges.iter().any(|known| known.name == *edge) {
-        return Ok(None);
-    }
-    let meant = nearest(edge, edges.iter().map(|known| known.name.as_str()));
-    let hint = meant.map_or_else(String::new, |known| format!("; did you mean {known}?"));
-    let edge = edge.clone();
-    Ok(Some(UnknownEdge { edge, hint }))
 }
 
 fn parsed(text: FilterText<'_>) -> Result<DomainFilter, String> {

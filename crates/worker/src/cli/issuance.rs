@@ -4,16 +4,12 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use dps_admin_api::{Issuance as Document, Pause as PauseDocument, PauseScopeName};
-use dps_application::operator;
-use dps_application::operator::pauses::{self, IssuanceStatus};
-use dps_application::ports::CertificateStore;
-use dps_application::ports::store::StoreError;
-use dps_domain::pause::{Pause, PauseScope};
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::Hostname;
+use dps_domain::pause::PauseScope;
 use serde_json::json;
 
-use super::act::{self, Author, Why};
+use super::act::{self, Why};
+use super::calls::AdminCalls;
 use super::output::outln;
 
 /// `dps issuance …`.
@@ -37,6 +33,9 @@ pub enum Issuance {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
     /// End a pause, and make the orders due that wait for it
     Resume {
@@ -46,6 +45,9 @@ pub enum Issuance {
         /// The reason
         #[command(flatten)]
         why: Why,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -77,26 +79,29 @@ impl ScopeArgs {
 }
 
 /// Runs a command.
-pub async fn run(
-    store: &dyn CertificateStore,
-    command: Issuance,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+pub async fn run(calls: &dyn AdminCalls, command: Issuance) -> anyhow::Result<()> {
     match command {
-        Issuance::Status { json } => print(store, now, json).await,
-        Issuance::Pause { scope, why } => {
-            let (scope, author) = (scope.scope()?, Author::of_command(why));
-            pauses::pause(store, author.requester(), now, &scope).await?;
+        Issuance::Status { json } => print(calls, json).await,
+        Issuance::Pause { scope, why, json } => {
+            let scope = scope.scope()?;
+            let status = calls.pause(&scope, why.reason.as_deref()).await?;
+            if json {
+                outln!("{:#}", json!(status))?;
+                return Ok(());
+            }
             outln!("No new orders for {}.", in_words(&scope, "every domain"))?;
             outln!(
                 "`dps issuance resume` ends the pause, `dps issuance status` shows what waits."
             )?;
             Ok(())
         }
-        Issuance::Resume { scope, why } => {
-            let (scope, author) = (scope.scope()?, Author::of_command(why));
-            let by = author.requester();
-            let done = pauses::resume(store, by, now, &scope, &operator::in_time()).await?;
+        Issuance::Resume { scope, why, json } => {
+            let scope = scope.scope()?;
+            let done = calls.resume(&scope, why.reason.as_deref()).await?;
+            if json {
+                outln!("{:#}", json!(done))?;
+                return Ok(());
+            }
             let woken = done.woken;
             outln!(
                 "The pause of {} has ended. {woken} orders are due, unless another pause covers \
@@ -116,8 +121,8 @@ fn in_words(scope: &PauseScope, all: &str) -> String {
     }
 }
 
-async fn print(store: &dyn CertificateStore, now: Timestamp, as_json: bool) -> anyhow::Result<()> {
-    let status = status(store, now).await?;
+async fn print(calls: &dyn AdminCalls, as_json: bool) -> anyhow::Result<()> {
+    let status = calls.issuance().await?;
     if as_json {
         outln!("{:#}", json!(status))?;
         return Ok(());
@@ -147,33 +152,4 @@ async fn print(store: &dyn CertificateStore, now: Timestamp, as_json: bool) -> a
         outln!("The first certificate of these ends at {end}.")?;
     }
     Ok(())
-}
-
-/// The state of issuance, as programs read it.
-pub async fn status(store: &dyn CertificateStore, now: Timestamp) -> Result<Document, StoreError> {
-    let IssuanceStatus { pauses, waiting } = pauses::status(store, now).await?;
-    Ok(Document {
-        pauses: pauses.into_iter().map(wire).collect(),
-        first: waiting.first,
-        renewals: waiting.renewals,
-        urgent: waiting.urgent,
-        ended: waiting.ended,
-        soonest_end: waiting.soonest_end,
-    })
-}
-
-/// The pause, as programs read it.
-pub fn wire(pause: Pause) -> PauseDocument {
-    let (scope, subject) = match pause.scope {
-        PauseScope::All => (PauseScopeName::All, None),
-        PauseScope::Tenant(tenant) => (PauseScopeName::Tenant, Some(tenant)),
-        PauseScope::Domain(hostname) => (PauseScopeName::Domain, Some(hostname.to_string())),
-    };
-    PauseDocument {
-        scope,
-        subject,
-        since: pause.since,
-        who: pause.who,
-        reason: pause.reason,
-    }
 }

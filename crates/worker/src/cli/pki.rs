@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use dps_domain::Timestamp;
 use dps_x509::{PeerName, PeerRole, PrivateAuthority};
+use serde_json::json;
 
 use super::output::outln;
 use folder::Folder;
@@ -71,6 +72,9 @@ pub struct Init {
     /// Lifetime of the machines' certificates
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
     pub days: u32,
+    /// Print JSON, a certificate on each line, instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `dps pki renew`.
@@ -85,6 +89,9 @@ pub struct Renew {
     /// Lifetime of the new certificates
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
     pub days: u32,
+    /// Print JSON, a certificate on each line, instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// An edge on the command line.
@@ -127,11 +134,11 @@ pub fn execute(command: Pki, now: Timestamp) -> anyhow::Result<()> {
     match command {
         Pki::Init(init) => {
             make(&init, now)?;
-            list(&init.out)
+            list(&init.out, init.json)
         }
         Pki::Renew(options) => {
             renew(&options, now)?;
-            list(&options.out)
+            list(&options.out, options.json)
         }
     }
 }
@@ -229,8 +236,11 @@ fn renew(options: &Renew, now: Timestamp) -> anyhow::Result<()> {
 }
 
 /// Prints all certificates with their ends of validity.
-fn list(out: &Path) -> anyhow::Result<()> {
+fn list(out: &Path, as_json: bool) -> anyhow::Result<()> {
     let folder = Folder::open(out)?;
+    if as_json {
+        return list_as_json(out, &folder);
+    }
     if let Some(authority) = folder.authority()? {
         outln!(
             "{}  valid until {}",
@@ -249,6 +259,26 @@ fn list(out: &Path) -> anyhow::Result<()> {
         )?;
     }
     outln!("`dps pki init --help` explains what to copy where.")?;
+    Ok(())
+}
+
+fn list_as_json(out: &Path, folder: &Folder) -> anyhow::Result<()> {
+    if let Some(authority) = folder.authority()? {
+        let end = authority.expires_at();
+        outln!(
+            "{}",
+            json!({ "path": out.join("ca.pem"), "names": [], "notAfter": end })
+        )?;
+    }
+    for machine in folder.machines()? {
+        let names = folder.names(&machine)?.unwrap_or_default();
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let end = folder.not_after(&machine)?;
+        outln!(
+            "{}",
+            json!({ "path": out.join(&machine), "names": names, "notAfter": end })
+        )?;
+    }
     Ok(())
 }
 

@@ -1,21 +1,20 @@
-//! `dps removals`: the brake on removals, for people.
+//! `dps removals`: the brake on removals, for people and programs.
 
-use anyhow::Context as _;
-use dps_application::ports::CertificateStore;
-use dps_application::workers;
-use dps_domain::Timestamp;
+use dps_admin_api::Removals;
+use serde_json::json;
 
-use super::act::Author;
+use super::calls::AdminCalls;
 use super::output::outln;
 
 /// Prints the removals of the present day.
-///
-/// # Errors
-/// When the store fails.
-pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
-    let (removed, approved_until) = workers::removals(store, now).await?;
-    outln!("Removed or renamed today: {removed}.")?;
-    match approved_until {
+pub async fn show(calls: &dyn AdminCalls, as_json: bool) -> anyhow::Result<()> {
+    let removals = calls.removals().await?;
+    if as_json {
+        outln!("{}", json!(removals))?;
+        return Ok(());
+    }
+    outln!("Removed or renamed today: {}.", removals.removed_today)?;
+    match removals.approved_until {
         Some(until) => outln!("All removals are approved until {until}.")?,
         None => outln!(
             "Removals beyond Workers:Removal:BrakePercent of the domains are held back until `dps \
@@ -26,18 +25,18 @@ pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Resul
 }
 
 /// Lets all removals through for a day.
-///
-/// # Errors
-/// When the store fails, or others wrote the count all the while.
 pub async fn approve(
-    store: &dyn CertificateStore,
-    author: &Author,
-    now: Timestamp,
+    calls: &dyn AdminCalls,
+    reason: Option<&str>,
+    as_json: bool,
 ) -> anyhow::Result<()> {
-    let until = workers::approve_removals(store, author.requester(), now).await?;
-    let until = until.context("another process is changing the count of removals; try again")?;
-    outln!(
-        "All removals are approved until {until}; the service now applies those that it held back."
-    )?;
+    let approved = calls.approve_removals(reason).await?;
+    if as_json {
+        outln!("{}", json!(approved))?;
+        return Ok(());
+    }
+    let Removals { approved_until, .. } = approved;
+    let until = approved_until.map_or_else(String::new, |until| format!(" until {until}"));
+    outln!("All removals are approved{until}; the service now applies those that it held back.")?;
     Ok(())
 }

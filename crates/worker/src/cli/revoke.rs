@@ -1,14 +1,13 @@
 //! `dps domains revoke`: the revocation of the certificate of one domain or many.
 
 use clap::{Arg, Args};
-use dps_application::operator::{self, Target};
-use dps_application::ports::CertificateStore;
-use dps_domain::Timestamp;
+use dps_application::operator::Target;
 use dps_domain::revocation::RevocationReason;
 use serde_json::json;
 
-use super::act::{Author, reason};
+use super::act::{Why, reason};
 use super::bulk::OnDomains;
+use super::calls::AdminCalls;
 use super::output::outln;
 
 /// Options of `dps domains revoke`. `--reason` is the reason of RFC 5280.
@@ -48,43 +47,31 @@ fn checked(text: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// How a request is answered.
-#[derive(Debug, Clone, Copy)]
-pub struct Confirmation {
-    /// Act; without it, only a preview is shown.
-    pub is_given: bool,
-    /// Print JSON instead of text.
-    pub as_json: bool,
-}
-
 /// Shows the certificate that is revoked, and requests its revocation if the operator said yes.
 pub async fn one(
-    store: &dyn CertificateStore,
-    reason: RevocationReason,
-    author: &Author,
-    now: Timestamp,
+    calls: &dyn AdminCalls,
+    for_ca: RevocationReason,
     target: Target<'_>,
-    yes: Confirmation,
+    (is_confirmed, as_json): (bool, bool),
+    why: &Why,
 ) -> anyhow::Result<()> {
-    let (record, certificate) = operator::revoke::preview(store, now, target, reason).await?;
-    let (host, serial, end) = (&record.hostname, &certificate.serial, certificate.not_after);
-    let is_served = record.phase.serving() == Some(certificate.id);
-    if yes.as_json {
-        let preview = json!({
-            "hostname": host.as_str(), "serial": serial, "notAfter": end,
-            "revocationReason": reason, "served": is_served, "acted": yes.is_given,
-        });
-        outln!("{preview}")?;
-    } else {
+    let mut found = calls.preview_revocation(target, for_ca).await?;
+    let host = found.hostname.clone();
+    if !as_json {
+        let (serial, end) = (&found.serial, found.not_after);
         outln!("{host}: the certificate {serial}, valid until {end}")?;
-        outln!("{}", effect(reason, is_served))?;
+        outln!("{}", effect(for_ca, found.served))?;
     }
-    if !yes.is_given {
+    found.acted = is_confirmed;
+    if as_json {
+        outln!("{}", json!(found))?;
+    }
+    if !is_confirmed {
         eprintln!("Nothing was done. A revocation cannot be undone. Repeat with --yes to act.");
         return Ok(());
     }
-    operator::revoke::revoke(store, author.requester(), now, target, reason).await?;
-    if !yes.as_json {
+    calls.revoke(target, for_ca, why.reason.as_deref()).await?;
+    if !as_json {
         outln!(
             "{host}: the revocation is requested; `dps domains show {host}` says when it is done."
         )?;

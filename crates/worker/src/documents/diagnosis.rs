@@ -20,7 +20,7 @@ pub fn diagnosis(made: diagnose::Diagnosis) -> Diagnosis {
 
 fn row(row: Row) -> DiagnosisRow {
     DiagnosisRow {
-        id: row.check.as_str(),
+        id: row.check.as_str().into(),
         subject: row.subject,
         status: row.status,
         severity: row.severity,

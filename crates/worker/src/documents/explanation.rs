@@ -14,8 +14,8 @@ use dps_domain::record::ledger::OrderLimits;
 use dps_domain::{Failure, Hostname, Timestamp};
 
 use super::status_since;
-use crate::cli::edges;
 use crate::config::Settings;
+use crate::documents::edges;
 
 /// Explains from the store where a domain stands; `None` if the store does not know it.
 pub async fn explanation(
@@ -59,9 +59,7 @@ fn document(
     };
     let edge = |seen: &EdgePresentation| EdgeCertificate {
         edge: seen.edge.name.clone(),
-        state: edges::state_of(&seen.edge, &settings.haproxy_agent, now)
-            .0
-            .to_owned(),
+        state: edges::state_of(&seen.edge, &settings.haproxy_agent, now).to_owned(),
         presented: seen.fingerprint.clone(),
         since: seen.deployment.as_ref().map(|seen| seen.deployed_at),
         is_wanted: seen.fingerprint.as_deref() == fingerprint,
@@ -73,14 +71,14 @@ fn document(
         explained_at: now,
         status: record.phase.status(),
         status_since,
-        phase: record.phase.name(),
+        phase: record.phase.name().into(),
         summary: summary(record, pauses, now),
         responsible: responsible(record, pauses, now),
         code: failure.map(Failure::code),
         message: stored.message.clone(),
         remedy: remedy(record, pauses, now),
         next: NextStep {
-            action: step.action.name(),
+            action: step.action.name().into(),
             summary: step_in_words(&step.action, pauses).to_owned(),
             at: step.at,
         },

@@ -46,11 +46,11 @@ pub async fn system(
     Ok(System {
         at: now,
         replica: parts.replica.to_owned(),
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").into(),
         readiness: parts.readiness,
         replicas: replicas(store, now).await?,
         database: Database {
-            kind: database.kind,
+            kind: database.kind.into(),
             migration: database.migration,
         },
         tasks: tasks.collect(),
@@ -95,7 +95,7 @@ pub async fn queues(store: &dyn CertificateStore) -> Result<Vec<Queue>, StoreErr
 /// The domains of a lane.
 pub async fn queue(store: &dyn CertificateStore, lane: Lane) -> Result<Queue, StoreError> {
     Ok(Queue {
-        lane: lane.as_str(),
+        lane: lane.as_str().into(),
         domains: store.waiting(lane, MOST_COUNTED).await?,
         next_due_at: store.next_due(lane).await?,
     })

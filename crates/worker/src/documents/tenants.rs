@@ -12,7 +12,6 @@ use dps_domain::fleet::{DomainFilter, StateCount};
 use dps_domain::pause::PauseScope;
 use dps_domain::{FailureCode, Timestamp};
 
-use crate::cli;
 use crate::config::LetsEncrypt;
 
 /// Up to `limit` tenants after the given one.
@@ -113,8 +112,8 @@ async fn detail(
     let of_ca = (ca.directory_url.as_str(), &effective);
     let limit = limits::of_tenant(store, of_ca, now, tenant).await?;
     Ok(Some(OfOrders {
-        pauses: pauses.into_iter().map(cli::issuance::wire).collect(),
-        limits: limit.into_iter().map(cli::limits::wire).collect(),
+        pauses: pauses.into_iter().map(super::issuance::wire).collect(),
+        limits: limit.into_iter().map(super::limits::wire).collect(),
     }))
 }
 

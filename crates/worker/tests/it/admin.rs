@@ -423,6 +423,7 @@ async fn answers_to_right_and_wrong_requests_are_those_of_the_document() {
             ("id", vec![json!("tenant-1"), job["id"].clone()]),
             ("action", vec![json!("retry"), json!("recheck")]),
             ("confirm", vec![json!(5)]),
+            ("revocationReason", vec![json!("superseded")]),
             ("filter", vec![json!({}), json!({ "status": "Active" })]),
             ("pacePerHour", vec![json!(600)]),
         ]),

@@ -185,14 +185,16 @@ fn shells_are_told_the_commands_and_every_command_has_a_manual_page() {
     }
     // bash completes with the script: `dps dom` becomes `dps domains`.
     let script = text(&dps(None, &[], &["completions", "bash"]).stdout);
+    let folder = TempDir::new().unwrap();
+    let sourced = folder.path().join("dps.bash");
+    fs::write(&sourced, script).unwrap();
     let complete = "COMP_WORDS=(dps dom); COMP_CWORD=1; _dps dps dom dps; echo \"${COMPREPLY[@]}\"";
     let bash = Command::new("bash")
-        .args(["-c", &format!("{script}\n{complete}")])
+        .args(["-c", &format!("source {}\n{complete}", sourced.display())])
         .output()
         .unwrap();
     assert_eq!(text(&bash.stdout), "domains\n", "{bash:?}");
 
-    let folder = TempDir::new().unwrap();
     let pages = folder.path().join("new/man1");
     let written = dps(None, &[], &["man", pages.to_str().unwrap()]);
     assert!(written.status.success(), "{}", text(&written.stderr));

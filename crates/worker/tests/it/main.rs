@@ -44,6 +44,7 @@ mod renewal;
 mod resync;
 mod revocation;
 mod secrets;
+mod server;
 mod shipped_haproxy;
 mod signals;
 mod stale_dns;

@@ -10,7 +10,7 @@ use super::frame::Frame;
 use super::rendered;
 use crate::admin::App;
 use crate::admin::problem::Refusal;
-use crate::cli::fleet;
+use crate::documents::fleet;
 
 /// Shows every cause.
 pub(super) async fn show(State(app): State<Arc<App>>, frame: Frame) -> Result<Response, Refusal> {

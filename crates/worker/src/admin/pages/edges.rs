@@ -16,7 +16,7 @@ use crate::admin::App;
 use crate::admin::auth::Caller;
 use crate::admin::edges::{approve_edge, compare_edge};
 use crate::admin::problem::Refusal;
-use crate::cli::edges;
+use crate::documents::edges;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]

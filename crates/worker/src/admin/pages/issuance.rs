@@ -17,7 +17,7 @@ use crate::admin::auth::Caller;
 use crate::admin::issuance::{begin_pause, end_pause};
 use crate::admin::problem::Refusal;
 use crate::admin::removals::{approve_all, shown};
-use crate::cli::issuance;
+use crate::documents::issuance;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]

@@ -20,7 +20,7 @@ use crate::admin::auth::Caller;
 use crate::admin::jobs::{begin_job, cancel_job, id, previewed, stored};
 use crate::admin::params::query;
 use crate::admin::problem::Refusal;
-use crate::cli::bulk;
+use crate::documents::jobs as job_documents;
 
 /// Jobs of a page.
 const PAGE: u32 = 50;
@@ -227,7 +227,7 @@ pub(super) async fn list(
         asked.before.parse().ok().map(Some)
     };
     let jobs = match before {
-        Some(before) => Some(bulk::page(app.store.as_ref(), before, PAGE).await?),
+        Some(before) => Some(job_documents::page(app.store.as_ref(), before, PAGE).await?),
         None => None,
     };
     let is_stale = jobs.is_none();
@@ -249,7 +249,7 @@ pub(super) async fn show(
     Path(text): Path<String>,
 ) -> Result<Response, Refusal> {
     let job = stored(&app, id("id", &text)?).await?;
-    let wire = bulk::wire(&job);
+    let wire = job_documents::wire(&job);
     let (action, reason) = wire.action.split_once(':').unwrap_or((&wire.action, ""));
     let bound = |bound: Option<String>| bound.unwrap_or_default();
     let fields = JobFields {

@@ -16,7 +16,7 @@ use crate::admin::App;
 use crate::admin::auth::Caller;
 use crate::admin::limits::lift_limit;
 use crate::admin::problem::Refusal;
-use crate::cli::limits;
+use crate::documents::limits;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]

@@ -20,9 +20,8 @@ use super::limits::headroom;
 use super::rendered;
 use crate::admin::App;
 use crate::admin::problem::Refusal;
-use crate::cli::{edges, fleet, issuance, limits};
 use crate::config::LetsEncrypt;
-use crate::documents;
+use crate::documents::{self, edges, fleet, issuance, limits};
 
 /// The time of the curves.
 const CURVES: Duration = Duration::from_secs(7 * 86_400);

@@ -13,8 +13,7 @@ use super::rendered;
 use crate::admin::App;
 use crate::admin::fleet::{FleetQuery, page};
 use crate::admin::problem::Refusal;
-use crate::cli::fleet;
-use crate::documents;
+use crate::documents::{self, fleet};
 
 /// Domains of the page.
 const PAGE: u32 = 50;

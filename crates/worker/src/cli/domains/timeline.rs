@@ -1,20 +1,19 @@
 //! A domain's history for people: one line per event, its evidence below it.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use dps_application::ports::store::DomainEvent;
+use dps_admin_api::HistoryLine;
 use dps_domain::text::shown;
 use serde_json::Value;
 
 use crate::cli::output::{self, OutputError};
 
 /// Prints the events in the given order.
-pub(super) fn print(events: &[DomainEvent]) -> Result<(), OutputError> {
+pub(super) fn print(events: &[HistoryLine]) -> Result<(), OutputError> {
     output::write(format_args!("{}", text(events)))
 }
 
-fn text(events: &[DomainEvent]) -> String {
+fn text(events: &[HistoryLine]) -> String {
     let mut text = String::new();
     let mut day = String::new();
     for event in events {
@@ -25,7 +24,7 @@ fn text(events: &[DomainEvent]) -> String {
             let _ = writeln!(text, "    {date}");
             date.clone_into(&mut day);
         }
-        let took = event.duration.map(took).unwrap_or_default();
+        let took = event.duration_ms.map(took).unwrap_or_default();
         let line = format!(
             "      {:<13} {:<24} {:<18} {took:>8}  {}",
             clock(time),
@@ -59,11 +58,11 @@ fn clock(time: &str) -> String {
     format!("{seconds}.{fraction:0<3.3}")
 }
 
-fn took(took: Duration) -> String {
-    if took < Duration::from_secs(10) {
-        format!("{} ms", took.as_millis())
+fn took(millis: u64) -> String {
+    if millis < 10_000 {
+        format!("{millis} ms")
     } else {
-        format!("{} s", took.as_secs())
+        format!("{} s", millis / 1_000)
     }
 }
 
@@ -100,12 +99,12 @@ mod tests {
 
     #[test]
     fn each_event_is_a_line_with_its_evidence_below_and_each_day_is_named_once() {
-        let event = |micros, kind, detail, duration| DomainEvent {
+        let event = |micros, kind, detail, duration_ms| HistoryLine {
             at: Timestamp::from_unix_micros(micros),
             kind,
             phase: "awaitingDns".into(),
             detail,
-            duration,
+            duration_ms,
             replica: "dps-1".into(),
         };
         let seen = json!({ "answers": [
@@ -123,7 +122,7 @@ mod tests {
                 1_800_000_001_000_000,
                 EventKind::Failed(FailureCode::DnsNxdomain),
                 seen,
-                Some(Duration::from_millis(43)),
+                Some(43),
             ),
             event(
                 1_800_090_000_000_000,
