@@ -200,7 +200,7 @@ pub enum Command {
     /// Create and renew the certificates for mutual TLS between service and agents
     #[command(subcommand)]
     Pki(pki::Pki),
-    /// Check the configuration, or print a sample
+    /// Check the configuration, plan a change of it, or print a sample
     #[command(subcommand)]
     Config(Config),
     /// Print a script that completes commands and options in a shell
@@ -517,7 +517,7 @@ pub enum Keys {
 }
 
 /// `dps config …`.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Config {
     /// Print every effective setting with its origin, and every problem (exit code 2 if any)
     Check {
@@ -525,6 +525,21 @@ pub enum Config {
         #[arg(long, value_enum, default_value_t)]
         role: Role,
         /// Print JSON instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whose state another configuration would touch, without changing anything
+    ///
+    /// The settings of NEW in place of the present file, with the same environment, are compared
+    /// with those in force. The output names the settings that differ with the process to restart,
+    /// and counts the domains, tenants, edges, certificates and events that each change touches.
+    /// It also names the steps that come first, such as a migration. Every record of the store is
+    /// read once. The exit code is 0 with a plan, 1 if the store fails, and 2 if one of the two
+    /// configurations cannot be used. The errors are those of `dps config check`.
+    Plan {
+        /// The new configuration file
+        new: PathBuf,
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
     },

@@ -137,6 +137,18 @@ impl Settings {
         Ok(loaded)
     }
 
+    /// Reads the settings of the file `new` as if it were at the place of `config`.
+    ///
+    /// # Errors
+    /// All problems of all files and variables.
+    pub fn load_in_place_of(config: Option<&Path>, new: &Path) -> Result<Self, SettingsError> {
+        let mut loaded: Loaded<Self> = Loader::from_process(Some(new)).lists(LISTS).load()?;
+        let working_directory = std::env::current_dir().unwrap_or_default();
+        let folder = DataFolder::of(config, &working_directory);
+        loaded.settings.keep_data_in(folder);
+        Ok(loaded.settings)
+    }
+
     /// Resolves relative paths of databases and key files.
     fn keep_data_in(&mut self, mut data: DataFolder) {
         let store = &mut self.certificate_store;

@@ -84,6 +84,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
             Ok(config::check(path, role, json, &mut out, &mut err)?)
         }
+        Command::Config(Config::Plan { new, json }) => {
+            Box::pin(config::plan::run(path, &new, json)).await
+        }
         Command::Config(Config::Sample) => {
             cli::output::write(format_args!("{}", config::SAMPLE))?;
             Ok(ExitCode::SUCCESS)

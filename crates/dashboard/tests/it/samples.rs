@@ -473,7 +473,7 @@ pub(crate) fn renewals(language: Language, text: &str) -> Renewals {
 
 fn queue(lane: &'static str) -> Queue {
     Queue {
-        lane,
+        lane: lane.into(),
         domains: 10_000,
         next_due_at: Some(seconds_ago(-90)),
     }

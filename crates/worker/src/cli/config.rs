@@ -1,4 +1,6 @@
-//! `dps config`: the check of the configuration, and a sample.
+//! `dps config`: the check of the configuration, the plan of a change, and a sample.
+
+pub mod plan;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -39,6 +39,7 @@ mod operator;
 mod outages;
 mod ownership;
 mod pki;
+mod plan;
 mod proxied;
 mod renewal;
 mod resync;

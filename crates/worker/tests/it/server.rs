@@ -60,11 +60,11 @@ impl Desk {
 
     /// Exit code and words of a command that fails.
     fn fails(&self, arguments: &[&str]) -> (i32, String) {
-        told(&self.run(arguments))
+        reported(&self.run(arguments))
     }
 }
 
-fn told(output: &Output) -> (i32, String) {
+fn reported(output: &Output) -> (i32, String) {
     let words = String::from_utf8(output.stderr.clone()).unwrap();
     (output.status.code().unwrap(), words)
 }
@@ -157,7 +157,7 @@ async fn prints_the_same(database: Database) {
     assert_eq!(tenant["domains"], 2, "{tenant}");
     let rows = desk.json(&["diagnose", HOST])["rows"].clone();
     assert!(rows.as_array().unwrap().len() > 5, "{rows}");
-    // What is refused is refused in the same words.
+    // Refusals have the same words.
     for command in [
         &["domains", "show", "nobody.test"][..],
         &["domains", "renew", WAITS],
@@ -167,7 +167,7 @@ async fn prints_the_same(database: Database) {
         &["tenants", "show", "nobody"],
         &["webhooks", "redeliver", "no-such-event"],
     ] {
-        let (here, there) = (told(&dps(world.home(), command)), desk.fails(command));
+        let (here, there) = (reported(&dps(world.home(), command)), desk.fails(command));
         assert_eq!((here.0, there.0), (1, 1), "{command:?}");
         let cause = there
             .1
@@ -353,7 +353,7 @@ async fn what_cannot_be_called_is_named_with_the_option_and_the_remedy() {
             "cannot be used with",
         ),
     ] {
-        let (code, said) = told(&desk.run_with(options, &["fleet"]));
+        let (code, said) = reported(&desk.run_with(options, &["fleet"]));
         assert_eq!(code, 2, "{options:?}: {said}");
         assert!(said.contains(words), "{options:?}: {said}");
     }
@@ -436,7 +436,7 @@ async fn the_environment_names_a_server_and_a_configuration_file_comes_before_it
     };
     let found = by_environment(&[]);
     assert!(found.status.success(), "{found:?}");
-    let (_, said) = told(&by_environment(&["--config", "nowhere.json"]));
+    let (_, said) = reported(&by_environment(&["--config", "nowhere.json"]));
     assert!(said.contains("nowhere.json"), "{said}");
 }
 
@@ -467,7 +467,7 @@ async fn a_server_with_mutual_tls_wants_the_right_authority_and_a_certificate() 
         |options: &[&str]| desk.run_with(&[&base[..], options].concat(), &["fleet", "--json"]);
     let found = with(&[&[ca.as_str()], &whole[..]].concat());
     assert!(found.status.success(), "{found:?}");
-    let (code, said) = told(&with(&[&ca]));
+    let (code, said) = reported(&with(&[&ca]));
     assert!(
         code == 1 && said.contains("give --certificate-file and --key-file"),
         "{said}"
@@ -488,10 +488,10 @@ async fn a_server_with_mutual_tls_wants_the_right_authority_and_a_certificate() 
     let first: Value = serde_json::from_str(first.lines().next().unwrap()).unwrap();
     assert_eq!(first["path"], "stranger/ca.pem");
     let stranger = file("stranger", "ca.pem");
-    let (code, said) = told(&with(&[&[stranger.as_str()], &whole[..]].concat()));
+    let (code, said) = reported(&with(&[&[stranger.as_str()], &whole[..]].concat()));
     assert!(code == 1 && said.contains("by --ca-file"), "{said}");
     let plain = desk.url.replace("https", "http");
     let (code, said) =
-        told(&desk.run_with(&["--server", &plain, "--token-file", "token"], &["fleet"]));
+        reported(&desk.run_with(&["--server", &plain, "--token-file", "token"], &["fleet"]));
     assert!(code == 1 && said.contains("http or https"), "{said}");
 }
