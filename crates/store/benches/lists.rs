@@ -1,4 +1,5 @@
-//! The duration of the first page of each list and of the counts, with many domains.
+//! The duration of the first page of each list, of the counts, and of what each page of the
+//! dashboard reads, with many domains.
 //!
 //! `DPS_BENCH_ROWS` is the number of domains. `script/bench lists` runs it with a million, `cargo
 //! test` with few. Of a hundred domains, 94 are served; the others wait, fail or leave. A tenant
@@ -6,6 +7,9 @@
 //! of a hundredth.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
+
+#[path = "lists/screens.rs"]
+mod screens;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -191,6 +195,14 @@ async fn measure(url: &str, name: &str, domains: usize) {
         let what: Vec<&str> = options.iter().map(|(option, _)| *option).collect();
         let what = what.join(" and ");
         println!("  {what:22} page {page} ({listed}), count {count} ({counted})");
+    }
+    println!("  what each page of the dashboard reads");
+    for page in screens::ALL {
+        let (time, rows) = timed(repetitions, async || {
+            screens::read(&store, NOW, page).await.unwrap()
+        })
+        .await;
+        println!("  {page:22} {time} ({rows})");
     }
     let few = repetitions.min(10);
     let (recount, states) = timed(few, async || store.fleet_recount().await.unwrap()).await;
