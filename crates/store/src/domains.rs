@@ -30,7 +30,7 @@ statements! {
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
          updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, failure_code, actor, hostname_reversed, revocation, \
          hostname, created_at, status_since, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, $22, \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!("$3"), ", $17, $18, $19, $20, $21, $22, \
          $23, $24, $25, $26, $27, $15, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));

@@ -151,7 +151,7 @@ fn listed(text: &str) -> BTreeSet<&str> {
 async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_domain() {
     let crowded = Lane::ALL.into_iter().filter(|lane| lane.takes_crowds());
     let crowded: BTreeSet<&str> = crowded.map(Lane::as_str).collect();
-    let queue = domains::row::queue!();
+    let queue = domains::row::queue!("$3");
     assert_eq!(listed(queue), crowded);
     let sixteenth = format!("LIMIT 1 OFFSET {}) THEN {SHARDS} ELSE 0", FEW - 1);
     assert!(queue.contains(&sixteenth), "{queue}");
@@ -247,7 +247,7 @@ const ERASED: &str = "CAST('' AS BYTEA)";
 
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
-const HOT: [(&str, &str, &[&str]); 47] = [
+const HOT: [(&str, &str, &[&str]); 48] = [
     ("fleet_view::TENANTS", "domain_names", &["'tenant-7'", "10"]),
     ("idempotency::FIND", IDEMPOTENCY_KEY, &["'ann'", "'id-77'"]),
     ("idempotency::COUNT", IDEMPOTENCY_KEY, &["'ann'", "10"]),
@@ -414,6 +414,11 @@ const HOT: [(&str, &str, &[&str]); 47] = [
     ("domains::lease::NEXT_URGENT", "custom_domains_urgent", &[]),
     (
         "domains::lease::NEXT_DUE",
+        "custom_domains_due",
+        &["'verification'"],
+    ),
+    (
+        "domains::lease::NEXT_DUE_OF_CROWDS",
         "custom_domains_due",
         &["'verification'"],
     ),

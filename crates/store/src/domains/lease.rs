@@ -29,8 +29,8 @@ use dps_domain::{DomainId, DomainState, LeaseToken, Status, Timestamp};
 
 pub(crate) use self::acquire::{AcquireRequest, acquire_due, acquire_queued};
 use self::statements::{
-    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, EXTEND_AGAIN, FORGET, NEXT_DUE, NEXT_URGENT,
-    OutcomeWrite, RELEASE, RUNNING, WAITING,
+    COMPLETE, COMPLETE_AND_COUNT, COMPLETE_AND_EXTEND, EXTEND_AGAIN, FORGET, NEXT_DUE,
+    NEXT_DUE_OF_CROWDS, NEXT_URGENT, OutcomeWrite, RELEASE, RUNNING, WAITING,
 };
 use super::accompany::{accompany_in_tx, is_unaccompanied, may_have_ended_a_need};
 use super::row::{Rules, TABLE, holds_tokens, read, record_args};
@@ -51,17 +51,21 @@ pub(crate) async fn next_due(
     lane: Lane,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut session = database.read("find the next due domain").await?;
-    let due = moment(
-        session
-            .fetch(NEXT_DUE, args![lane.as_str()])
-            .await?
-            .as_ref(),
-    )?;
-    if lane != Lane::Urgent {
-        return Ok(due);
+    let row = session.fetch(NEXT_DUE, args![lane.as_str()]).await?;
+    let mut due = vec![moment(row.as_ref())?];
+    let crowd: Option<i64> = match &row {
+        Some(row) => row.fields(TABLE, "at").get("crowd")?,
+        None => None,
+    };
+    if crowd.is_some() {
+        let row = session.fetch(NEXT_DUE_OF_CROWDS, args![lane.as_str()]);
+        due.push(moment(row.await?.as_ref())?);
     }
-    let urgent = moment(session.fetch(NEXT_URGENT, Vec::new()).await?.as_ref())?;
-    Ok(due.into_iter().chain(urgent).min())
+    if lane == Lane::Urgent {
+        let row = session.fetch(NEXT_URGENT, Vec::new());
+        due.push(moment(row.await?.as_ref())?);
+    }
+    Ok(due.into_iter().flatten().min())
 }
 
 /// The running lease of a record. `now` is [`Term::now`].
@@ -83,7 +87,7 @@ pub(crate) async fn running(
     row.map(read).transpose()
 }
 
-/// The only column of a row that holds a time.
+/// The time in the column `at` of a row.
 fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     match row {
         Some(row) => row.fields(TABLE, "at").at_if_any("at"),

@@ -23,12 +23,17 @@ macro_rules! columns {
 pub(crate) use columns;
 
 /// The queue of the record `$1` in its lane `$7`: that of the shard `$16`. It is the shard's second
-/// queue if the tenant `$3` has [`FEW`](dps_domain::shard::FEW) other records in the lane.
+/// queue if the tenant has [`FEW`](dps_domain::shard::FEW) other records in the lane.
+///
+/// A write names the tenant by its row's column. For a parameter, PostgreSQL expects to find the
+/// others of a large tenant sooner, and would plan each write of such a tenant anew.
 macro_rules! queue {
-    () => {
-        "CAST($16 AS BIGINT) + CASE WHEN EXISTS (SELECT 1 FROM custom_domains AS other \
-         WHERE other.lane IN ('verification', 'http_probe', 'retry', 'chronic', 'issuance', 'order_queue') \
-         AND other.lane = $7 AND other.tenant_id = $3 AND other.id <> $1 LIMIT 1 OFFSET 15) THEN 64 ELSE 0 END"
+    ($tenant:literal) => {
+        concat!(
+            "CAST($16 AS BIGINT) + CASE WHEN EXISTS (SELECT 1 FROM custom_domains AS other \
+             WHERE other.lane IN ('verification', 'http_probe', 'retry', 'chronic', 'issuance', 'order_queue') \
+             AND other.lane = $7 AND other.tenant_id = ", $tenant, " AND other.id <> $1 LIMIT 1 OFFSET 15) THEN 64 ELSE 0 END"
+        )
     };
 }
 pub(crate) use queue;
@@ -47,7 +52,7 @@ macro_rules! assignments {
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
          serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revocation = $25, revision = revision + 1, \
          tenant_shard = CASE WHEN tenant_shard < 64 AND lane = $7 AND tenant_id = $3 THEN CAST($16 AS BIGINT) ELSE ",
-            crate::domains::row::queue!(),
+            crate::domains::row::queue!("custom_domains.tenant_id"),
             " END",
         )
     };

@@ -75,6 +75,16 @@ pub(crate) async fn single_leases_are_dealt_out_in_turn(world: World) {
     );
 }
 
+pub(crate) async fn the_next_due_time_may_be_that_of_one_of_a_crowd(world: World) {
+    with_due(&world, "large", 20, at(200)).await;
+    with_due(&world, &stranger_to(&world, "large").await, 1, at(100)).await;
+    let next = async || world.store.next_due(Lane::Verification).await.unwrap();
+    assert_eq!(next().await, Some(at(100)));
+    // The last of the crowd is in the second queue of its shard.
+    with_due(&world, "large", 1, at(50)).await;
+    assert_eq!(next().await, Some(at(50)));
+}
+
 pub(crate) async fn a_tenants_own_records_come_longest_due_first(world: World) {
     with_due(&world, "one", 1, at(50)).await;
     let two = stranger_to(&world, "one").await;

@@ -136,6 +136,7 @@ contract! {
         fairness: [
             a_tenant_with_five_due_domains_does_not_wait_for_one_with_ten_thousand,
             single_leases_are_dealt_out_in_turn,
+            the_next_due_time_may_be_that_of_one_of_a_crowd,
             a_tenants_own_records_come_longest_due_first,
             permits_that_come_free_go_to_tenants_of_which_fewer_records_are_leased,
             what_is_leased_already_counts_when_many_permits_are_handed_out,

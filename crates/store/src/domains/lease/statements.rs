@@ -4,6 +4,17 @@ use crate::domains::row::{assignments, columns, has_state, state_assignments, to
 use crate::sql::{Sql, statements};
 use crate::term::lease_now;
 
+/// The second queues that have records, and NULL after the last, for a table `$name` of `queue`.
+macro_rules! crowds {
+    ($name:literal) => {
+        concat!(
+            "SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard >= 64 \
+             UNION ALL SELECT (SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard > queue) FROM ",
+            $name, " WHERE queue IS NOT NULL"
+        )
+    };
+}
+
 /// The shards in the order of their turns: the fewest leased records first, then from `$7` on.
 /// `first_half` is the queue of the shard that comes first: the one with fewer leased records.
 /// Among equals, the shard's bit in `$9` names it. `crowd` is the second queue, if it has records.
@@ -13,19 +24,17 @@ use crate::term::lease_now;
 macro_rules! turns {
     ($shards:expr, $lease_now:expr) => {
         concat!(
-            "WITH RECURSIVE crowds (queue) AS (SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard >= 64 \
-             UNION ALL SELECT (SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard > queue) FROM crowds \
-             WHERE queue IS NOT NULL), \
+            "WITH RECURSIVE crowds (queue) AS (", crowds!("crowds"), "), \
              shards (shard) AS (", $shards, "), \
-             places AS (SELECT shard AS place, CAST((shard + $7) % 64 AS INTEGER) AS shard FROM shards), \
              leases AS (SELECT tenant_shard, lease_expires_at FROM custom_domains WHERE lane = $1 AND lease_expires_at IS NOT NULL \
              ORDER BY tenant_shard, lease_expires_at LIMIT 100000), \
-             held AS (SELECT tenant_shard % 64 AS shard, COUNT(*) AS leased, SUM(CASE WHEN tenant_shard < 64 THEN 1 ELSE -1 END) AS few \
-             FROM leases WHERE lease_expires_at > ", $lease_now, " GROUP BY tenant_shard % 64), \
-             turns AS (SELECT places.shard, queue AS crowd, COALESCE(leased, 0) AS leased, CASE WHEN queue IS NULL THEN 0 \
-             WHEN few > 0 THEN 1 WHEN few < 0 THEN 0 ELSE (CAST($9 AS BIGINT) >> places.shard) & 1 END AS first_half \
-             FROM places LEFT JOIN held ON held.shard = places.shard LEFT JOIN crowds ON queue = places.shard + 64 \
-             ORDER BY COALESCE(leased, 0), place LIMIT 64) "
+             parts (shard, crowd, leased, few) AS (SELECT shard, CAST(NULL AS BIGINT), 0, 0 FROM shards \
+             UNION ALL SELECT queue - 64, queue, 0, 0 FROM crowds WHERE queue IS NOT NULL \
+             UNION ALL SELECT tenant_shard % 64, NULL, 1, CASE WHEN tenant_shard < 64 THEN 1 ELSE -1 END \
+             FROM leases WHERE lease_expires_at > ", $lease_now, "), \
+             turns AS (SELECT shard, MAX(crowd) AS crowd, SUM(leased) AS leased, CASE WHEN MAX(crowd) IS NULL THEN 0 \
+             WHEN SUM(few) > 0 THEN 1 WHEN SUM(few) < 0 THEN 0 ELSE (CAST($9 AS BIGINT) >> CAST(shard AS INTEGER)) & 1 END AS first_half \
+             FROM parts GROUP BY shard ORDER BY SUM(leased), (shard - $7 + 64) % 64 LIMIT 64) "
         )
     };
 }
@@ -72,6 +81,27 @@ macro_rules! acquire {
                 due_in_shard!("$6", $limit, ""), " LIMIT $8))) AS taken WHERE taken.key < ", allowed!(), " LIMIT $3) \
                  RETURNING tenant_shard, ", columns!(),
             ),
+        )
+    };
+}
+
+/// The time of the first due record in the queues of `$queues`, as `queue`.
+macro_rules! first_due {
+    ($queues:expr, $more:literal) => {
+        concat!(
+            "WITH RECURSIVE queues (queue) AS (", $queues, ") \
+             SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = queue \
+             AND acquirable_at IS NOT NULL ORDER BY acquirable_at LIMIT 1)) AS at", $more, " FROM queues"
+        )
+    };
+}
+
+/// As [`first_due`] for the first queues, and whether there are second ones.
+macro_rules! next_due {
+    ($queues:literal) => {
+        first_due!(
+            $queues,
+            ", (SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard >= 64) AS crowd"
         )
     };
 }
@@ -161,19 +191,12 @@ statements! {
     pub(super) WAITING = Sql::both(
         "SELECT COUNT(*) AS waiting FROM (SELECT lane FROM custom_domains WHERE lane = $1 LIMIT $2) AS queue",
     );
-    /// The heads of all queues. PostgreSQL steps from one queue that has records to the next.
-    /// SQLite cannot do so in one probe, so it probes the first queues of all shards.
+    /// Lanes have second queues seldom. To look for them here would cost a sixth more.
     pub(super) NEXT_DUE = Sql::each(
-        "WITH RECURSIVE heads (queue, at) AS (SELECT CAST(-1 AS BIGINT), CAST(NULL AS BIGINT) UNION ALL \
-         SELECT head.tenant_shard, head.acquirable_at FROM heads CROSS JOIN LATERAL (SELECT tenant_shard, acquirable_at \
-         FROM custom_domains WHERE lane = $1 AND tenant_shard > queue ORDER BY tenant_shard, acquirable_at LIMIT 1) AS head) \
-         SELECT MIN(at) AS at FROM heads",
-        "WITH RECURSIVE queues (queue) AS (SELECT 0 UNION ALL SELECT CASE WHEN queue < 63 THEN queue + 1 ELSE \
-         (SELECT MIN(tenant_shard) FROM custom_domains WHERE lane = $1 AND tenant_shard > queue) END \
-         FROM queues WHERE queue IS NOT NULL) \
-         SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = queue \
-         AND acquirable_at IS NOT NULL ORDER BY acquirable_at LIMIT 1)) AS at FROM queues",
+        next_due!("SELECT generate_series(0, 63)"),
+        next_due!("SELECT 0 UNION ALL SELECT queue + 1 FROM queues WHERE queue < 63"),
     );
+    pub(super) NEXT_DUE_OF_CROWDS = Sql::both(first_due!(crowds!("queues"), ""));
     /// Moves renewals to the urgent lane that became urgent while they waited.
     pub(super) PROMOTE = Sql::each(
         "UPDATE custom_domains SET lane = $1 WHERE id = ANY (ARRAY(SELECT id FROM custom_domains \
