@@ -1,6 +1,6 @@
 //! `dps config plan`: whose state a change of the configuration would touch.
 //!
-//! [`change`] compares two settings, and [`touch`] decides of each record; both are pure. This
+//! `change` compares two settings, and `touch` decides of each record; both are pure. This
 //! module reads the store and prints. Nothing is written.
 
 mod change;
