@@ -112,6 +112,9 @@ pub struct Renewal {
     /// When it begins; absent if it is under way.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub renew_at: Option<Timestamp>,
+    /// Until when a freeze delays renewals that can wait; absent if none delays this one.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub frozen_until: Option<Timestamp>,
     /// The window that the CA suggests (RFC 9773); absent if it suggests none.
     #[schema(value_type = Option<Object>)]
     pub window: Option<SuggestedWindow>,

@@ -7,6 +7,7 @@ use dps_domain::{CertificateId, DomainId, FailureCode, Hostname, Status, Timesta
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Freeze;
 use crate::domain::{as_text, from_text};
 
 /// Where a domain stands, as `dps explain --json` prints it. Nothing is queried for it: it says
@@ -49,6 +50,8 @@ pub struct Explanation {
     pub remedy: Option<String>,
     /// The next step of the service.
     pub next: NextStep,
+    /// The freeze that delays its renewal; absent without one.
+    pub freeze: Option<Freeze>,
     /// The observations behind it.
     pub evidence: Evidence,
     /// The limits of the CA that the next order of the domain counts against.

@@ -11,6 +11,7 @@ mod diagnosis;
 mod domain;
 mod edge;
 mod explanation;
+mod freeze;
 mod issuance;
 mod job;
 mod limit;
@@ -30,6 +31,7 @@ pub use explanation::{
     DnsEvidence, EdgeCertificate, Evidence, Explanation, KnownOrder, NextStep, ProbeEvidence,
     RunningLease, TouchedLimit, WantedCertificate,
 };
+pub use freeze::Freeze;
 pub use issuance::{Issuance, Pause, PauseRequest, PauseScopeName, Resumed};
 pub use job::{Job, JobFilter, JobPreview, JobRequest, Jobs};
 pub use limit::{LiftRequest, Lifted, Limit, Limits};

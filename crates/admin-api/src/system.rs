@@ -6,6 +6,8 @@ use dps_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Freeze;
+
 /// The system, as the answering replica sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -23,6 +25,9 @@ pub struct System {
     pub replicas: Vec<ReplicaState>,
     /// The database.
     pub database: Database,
+    /// The freeze of renewals in force, by the settings of the answering replica; `null` without
+    /// one.
+    pub freeze: Option<Freeze>,
     /// The periodic tasks, by name; 1000 at most.
     pub tasks: Vec<Task>,
     /// The domains of each lane.

@@ -352,6 +352,9 @@ texts! {
     migration: "Newest migration", "Последняя миграция";
     encryption_keys: "Key-encryption keys", "Ключи шифрования ключей";
     current_key: "current", "текущий";
+    freeze: "Freeze of renewals", "Заморозка продлений";
+    no_freeze: "none", "нет";
+    frozen_until: "delayed by a freeze until", "отложено заморозкой до";
     old_secrets: "Private keys under older ones", "Закрытые ключи под старыми";
     not_counted: "not counted yet", "ещё не подсчитаны";
 

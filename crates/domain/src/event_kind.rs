@@ -104,6 +104,8 @@ kinds! {
     RenewalDue => "renewal.due",
     /// The CA suggests another time for the renewal (RFC 9773).
     RenewalMoved => "renewal.moved",
+    /// A freeze delays a renewal that is due and can wait.
+    RenewalFrozen => "renewal.frozen",
     /// The daily check could not say whether the domain still points at the edges.
     RecheckInconclusive => "recheck.inconclusive",
     /// The certificate expired and the domain has no other.

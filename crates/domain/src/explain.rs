@@ -14,6 +14,7 @@ use crate::pause::Pause;
 use crate::phase::{DnsState, Next, Phase};
 use crate::record::DomainRecord;
 use crate::record::report::queued_turn;
+use crate::renewal::freeze::{Frozen, PlannedRenewal, RenewalFreeze};
 use crate::{Actor, Failure, Issuance, Timestamp};
 
 /// Who must act for a domain to go on.
@@ -124,8 +125,32 @@ pub const fn step_in_words(action: &Action, pauses: &[Pause]) -> &'static str {
     }
 }
 
+/// Returns the delay of a domain's next renewal by a freeze; `None` without one. The window is in
+/// force now, or will be when the renewal is due.
+pub fn frozen<'a>(
+    record: &DomainRecord,
+    freeze: &'a RenewalFreeze,
+    now: Timestamp,
+) -> Option<Frozen<'a>> {
+    let renewal = PlannedRenewal::of(record)?;
+    let renew_at = renewal.renew_at;
+    let delayed = freeze.delays(renewal, renew_at.max(now));
+    // The step that met the window has moved the renewal already.
+    delayed.or_else(|| {
+        let window = freeze.at(now)?;
+        let begins_at = renew_at;
+        (renew_at > now).then_some(Frozen { window, begins_at })
+    })
+}
+
 /// Where the domain stands, in a few sentences. The pauses are those that cover it.
-pub fn summary(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> String {
+pub fn summary(
+    record: &DomainRecord,
+    pauses: &[Pause],
+    freeze: &RenewalFreeze,
+    now: Timestamp,
+) -> String {
+    let delayed = frozen(record, freeze, now);
     let run = |issuance: &Issuance| match issuance {
         Issuance::AwaitingDns => "waits for its DNS to point at us",
         Issuance::AwaitingHttpProbe => "waits for our answer at every address on port 80",
@@ -146,8 +171,9 @@ pub fn summary(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> Strin
             not_after,
             next: Next::At(at),
             ..
-        } if *at > now => {
-            let (end, at) = (not_after.whole_second(), at.whole_second());
+        } if *at > now || delayed.is_some() => {
+            let begins_at = delayed.map_or(*at, |delayed| delayed.begins_at);
+            let (end, at) = (not_after.whole_second(), begins_at.whole_second());
             format!("It is served until {end}; its renewal begins at {at}.")
         }
         Phase::Live {
@@ -204,7 +230,8 @@ pub fn summary(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> Strin
         return sentence;
     }
     let held = pauses.iter().map(|pause| format!("{pause}."));
-    let sentences: Vec<String> = iter::once(sentence).chain(held).collect();
+    let frozen = delayed.map(|delayed| format!("{}.", delayed.window));
+    let sentences: Vec<String> = iter::once(sentence).chain(frozen).chain(held).collect();
     sentences.join(" ")
 }
 
@@ -215,8 +242,13 @@ mod tests {
     use super::*;
     use crate::pause::PauseScope;
     use crate::record::test_record::record;
+    use crate::renewal::freeze::FreezeWindow;
     use crate::{CertificateId, OrderGate};
     use uuid::Uuid;
+
+    fn summary_unfrozen(record: &DomainRecord, pauses: &[Pause], now: Timestamp) -> String {
+        summary(record, pauses, &RenewalFreeze::default(), now)
+    }
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -258,9 +290,42 @@ mod tests {
         record.next_attempt_at = Some(renew_at);
         assert_eq!(next_step(&record, NOW).action, Action::BeginRenewal);
         assert_eq!(next_step(&record, NOW).at, Some(renew_at));
-        let text = summary(&record, &[], NOW);
+        let text = summary_unfrozen(&record, &[], NOW);
         assert!(text.contains("its renewal begins at"), "{text}");
-        assert!(summary(&record, &[], renew_at).contains("is due"));
+        assert!(summary_unfrozen(&record, &[], renew_at).contains("is due"));
+    }
+
+    #[test]
+    fn a_freeze_is_named_before_it_meets_the_renewal_and_after_it() {
+        let hour = Duration::from_secs(3600);
+        let (renew_at, until) = (NOW + hour * 2, NOW + hour * 4);
+        let window = FreezeWindow {
+            from: NOW,
+            until,
+            reason: Some("year's end".to_owned()),
+        };
+        let freeze = RenewalFreeze::new(vec![window]).unwrap();
+        let live = |at| Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after: NOW + hour * 100,
+            dns: DnsState::Here,
+            next: Next::At(at),
+        };
+        let mut record = record(live(renew_at));
+        record.urgent_from = Some(NOW + hour * 90);
+        // Two hours into the freeze: an hour after its end.
+        let expected = "It is served until 2027-01-19T12:00:00Z; its renewal begins at \
+                        2027-01-15T13:00:00Z. Renewals that can wait are frozen until \
+                        2027-01-15T12:00:00Z (year's end).";
+        assert_eq!(summary(&record, &[], &freeze, NOW), expected);
+        record.phase = live(NOW + hour * 5);
+        assert_eq!(summary(&record, &[], &freeze, NOW), expected);
+        assert!(!summary(&record, &[], &freeze, until).contains("frozen"));
+        record.urgent_from = Some(renew_at);
+        record.phase = live(renew_at);
+        assert!(!summary(&record, &[], &freeze, renew_at).contains("frozen"));
+        record.phase = Phase::START;
+        assert_eq!(frozen(&record, &freeze, NOW), None);
     }
 
     #[test]
@@ -269,11 +334,11 @@ mod tests {
         let until = NOW + Duration::from_micros(60_000_001);
         record.order_gate = OrderGate::Until(until);
         assert_eq!(
-            summary(&record, &[], NOW),
+            summary_unfrozen(&record, &[], NOW),
             "It has no certificate yet and is ready for an order at the CA. No order is placed \
              before 2027-01-15T08:01:00Z."
         );
-        assert!(!summary(&record, &[], until).contains("before"));
+        assert!(!summary_unfrozen(&record, &[], until).contains("before"));
     }
 
     #[test]
@@ -294,7 +359,7 @@ mod tests {
             remedy(&record, pauses, NOW),
             expected.as_ref().map(Failure::remedy)
         );
-        let text = summary(&record, pauses, NOW);
+        let text = summary_unfrozen(&record, pauses, NOW);
         let end = format!(
             " Issuance for the tenant acme has been paused since {} (ada@desk: the CA errs).",
             NOW.whole_second()
@@ -311,8 +376,8 @@ mod tests {
         record.last_failure = Some(Failure::DnsNxdomain {});
         record.phase = Phase::START;
         assert_eq!(responsible(&record, pauses, NOW), Responsible::Customer);
-        assert!(summary(&record, pauses, NOW).ends_with(&end));
+        assert!(summary_unfrozen(&record, pauses, NOW).ends_with(&end));
         record.phase = Phase::Leaving;
-        assert!(!summary(&record, pauses, NOW).contains("paused"));
+        assert!(!summary_unfrozen(&record, pauses, NOW).contains("paused"));
     }
 }

@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::cdn::ProxyPolicy;
 use crate::lane::Lane;
 use crate::ownership::OwnershipPolicy;
+use crate::renewal::freeze::RenewalFreeze;
 use crate::retention::Retention;
 use crate::shares;
 
@@ -162,6 +163,8 @@ pub struct Policy {
     /// `RenewalWorker`: its interval is the pass over renewals that stopped until a person acts;
     /// other retries follow `issuance`.
     pub renewal: LanePolicy,
+    /// Windows in which no renewal begins that can wait.
+    pub freeze: RenewalFreeze,
     /// `RecheckWorker`: its interval is the time between two checks of a live domain.
     pub recheck: LanePolicy,
     /// `RemovalWorker`.
@@ -235,6 +238,7 @@ impl Default for Policy {
             },
             issuance: lane(MINUTE, 6 * HOUR, 16),
             renewal: lane(6 * HOUR, 6 * HOUR, 8),
+            freeze: RenewalFreeze::default(),
             recheck: lane(DAY, DAY, 16),
             removal: lane(soon, HOUR, 8),
             shares: Shares {

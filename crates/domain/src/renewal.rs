@@ -1,5 +1,7 @@
-//! The time of a renewal: by the CA's window in [`info`], otherwise by the certificate's dates.
+//! The time of a renewal: by the CA's window in [`info`], otherwise by the certificate's dates; in
+//! [`freeze`], the windows that delay it.
 
+pub mod freeze;
 pub mod info;
 
 use std::time::Duration;

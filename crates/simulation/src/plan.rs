@@ -188,6 +188,12 @@ impl Plan {
             "all edges away",
             Happening::Fleet,
         );
+        let freeze = &scenario.workers.renewal_freeze;
+        self.marks.extend(freeze.at.iter().map(|at| Mark {
+            label: "renewals frozen".to_owned(),
+            from: at.get(),
+            to: at.get() + freeze.each_lasts.get(),
+        }));
         let restarts = &scenario.edges.restarts;
         for at in &restarts.at {
             let (begin, each) = (at.get(), restarts.each_lasts.get());

@@ -150,6 +150,8 @@ fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     if let Some(number) = workers.recheck_concurrency {
         policy.recheck.concurrency = concurrency(number);
     }
+    // The scenario was checked.
+    policy.freeze = workers.freeze().unwrap_or_default();
     if scenario.customers.contested > 0.0 {
         let own_targets = NameSuffix::parse(OWN_TARGETS);
         policy.ownership.unique_targets.extend(own_targets);

@@ -6,9 +6,12 @@ mod spans;
 use std::path::Path;
 use std::time::Duration;
 
+use dps_domain::renewal::freeze::{FreezeError, FreezeWindow, RenewalFreeze};
 use dps_host::HumanDuration;
 use dps_host::settings::{Loader, SettingsError};
 use serde::{Deserialize, Serialize};
+
+use crate::time::EPOCH;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -349,6 +352,8 @@ pub struct Workers {
     pub renewal_concurrency: Option<u32>,
     /// `Workers:Recheck:Concurrency`.
     pub recheck_concurrency: Option<u32>,
+    /// `Workers:Renewal:Freeze`.
+    pub renewal_freeze: Outages,
 }
 
 /// The scenario cannot be used.
@@ -365,6 +370,19 @@ pub enum ScenarioError {
         /// The fault and the values that are allowed.
         what: String,
     },
+}
+
+impl Workers {
+    /// The windows of the freeze.
+    pub(crate) fn freeze(&self) -> Result<RenewalFreeze, FreezeError> {
+        let lasts = self.renewal_freeze.each_lasts.get();
+        let windows = self.renewal_freeze.at.iter().map(|at| FreezeWindow {
+            from: EPOCH + at.get(),
+            until: EPOCH + at.get().saturating_add(lasts),
+            reason: None,
+        });
+        RenewalFreeze::new(windows.collect())
+    }
 }
 
 impl Scenario {

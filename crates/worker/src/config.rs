@@ -58,6 +58,7 @@ pub use workers::{
 const LISTS: &[ListOf] = &[
     ("Admin:Tokens", &["Name", "Role", "TokenFile"]),
     ("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"]),
+    ("Workers:Renewal:Freeze", &["From", "Until", "Reason"]),
     (
         "Webhooks",
         &[

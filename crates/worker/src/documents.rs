@@ -25,6 +25,7 @@ use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::fleet_view::{ListedDomain, MAX_PAGE};
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{Claimants, Deployment, DomainEvent, DomainRecord, StoreError};
+use dps_domain::explain::frozen;
 use dps_domain::fleet::{DomainFilter, NameFilter};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
@@ -50,6 +51,8 @@ pub struct Reader<'a> {
     pub policy: &'a Policy,
     /// The CA, for the CAA record that is suggested.
     pub ca: &'a LetsEncrypt,
+    /// The present moment.
+    pub now: Timestamp,
     /// Takes a warning about a part that cannot be read; the document has the rest.
     pub warn: &'a (dyn Fn(&Hostname, &str) + Sync),
 }
@@ -63,8 +66,8 @@ pub struct Found {
     pub others: Vec<DomainRecord>,
     /// The certificates that edges presented for it.
     pub deployments: Vec<Deployment>,
-    /// The `RenewalInfo` poll; `None` if there is none.
-    pub poll: Option<RenewalInfoPoll>,
+    /// The renewal of the certificate that it serves; `None` without one.
+    pub renewal: Option<Renewal>,
     /// The sentence about the last failure that the customer reads.
     pub message: Option<String>,
     /// The CAA record that lets our account alone issue.
@@ -89,10 +92,11 @@ impl Reader<'_> {
         others.retain(|other| other.id != record.id);
         let mut events = store.events(record.id, events).await?;
         events.reverse();
+        let poll = self.poll(&record).await;
         Ok(Some(Found {
+            renewal: self.renewal(&record, poll.as_ref()),
             others,
             deployments: store.deployments(record.id).await?,
-            poll: self.poll(&record).await,
             message: what_to_do(store, self.policy, &record).await?,
             safest_caa: safest_caa_record(store, self.ca, &record).await?,
             status_since: status_since(store, &record).await?,
@@ -110,9 +114,33 @@ impl Reader<'_> {
             let poll = self.poll(record).await;
             let message = what_to_do(self.store, self.policy, record).await?;
             let since = Some(listed.status_since);
-            documents.push(domain(record, since, poll.as_ref(), message));
+            let renewal = self.renewal(record, poll.as_ref());
+            documents.push(domain(record, since, renewal, message));
         }
         Ok(documents)
+    }
+
+    fn renewal(&self, record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Option<Renewal> {
+        let Phase::Live {
+            not_after, next, ..
+        } = &record.phase
+        else {
+            return None;
+        };
+        let frozen = frozen(record, &self.policy.freeze, self.now);
+        let renew_at = match next {
+            Next::At(at) => Some(frozen.map_or(*at, |frozen| frozen.begins_at)),
+            Next::Now(_) => None,
+        };
+        let info = poll.map(|poll| &poll.renewal_info);
+        Some(Renewal {
+            not_after: *not_after,
+            renew_at,
+            frozen_until: frozen.map(|frozen| frozen.window.until),
+            window: info.and_then(|info| info.window),
+            explanation_url: info.and_then(|info| info.explanation_url.clone()),
+            poll_at: info.map(|info| info.poll_at),
+        })
     }
 
     /// The `RenewalInfo` poll of the domain; `None` if there is none, or if it cannot be read.
@@ -139,7 +167,7 @@ impl Found {
             domain: domain(
                 &self.record,
                 self.status_since,
-                self.poll.as_ref(),
+                self.renewal.clone(),
                 self.message.clone(),
             ),
             safest_caa_record: self.safest_caa.clone(),
@@ -163,27 +191,6 @@ async fn safest_caa_record(
     let account = store.account(ca.directory_url.as_str()).await?;
     let url = account.and_then(|account| account.url);
     Ok(url.map(|url| caa::safest_record(&record.hostname, identity.as_str(), &url)))
-}
-
-fn renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Option<Renewal> {
-    let Phase::Live {
-        not_after, next, ..
-    } = &record.phase
-    else {
-        return None;
-    };
-    let renew_at = match next {
-        Next::At(at) => Some(*at),
-        Next::Now(_) => None,
-    };
-    let info = poll.map(|poll| &poll.renewal_info);
-    Some(Renewal {
-        not_after: *not_after,
-        renew_at,
-        window: info.and_then(|info| info.window),
-        explanation_url: info.and_then(|info| info.explanation_url.clone()),
-        poll_at: info.map(|info| info.poll_at),
-    })
 }
 
 /// The sentence about the last failure that the customer reads in the Cabinet.
@@ -217,7 +224,7 @@ async fn status_since(
 fn domain(
     record: &DomainRecord,
     status_since: Option<Timestamp>,
-    poll: Option<&RenewalInfoPoll>,
+    renewal: Option<Renewal>,
     message: Option<String>,
 ) -> Domain {
     let failure = record.last_failure.as_ref();
@@ -236,7 +243,7 @@ fn domain(
         last_failure: failure.cloned(),
         message,
         actor: failure.map(Failure::actor),
-        renewal: renewal(record, poll),
+        renewal,
         certificate_ends_at: record.phase.certificate_not_after(),
         created_at: record.created_at,
         updated_at: record.updated_at,

@@ -238,6 +238,11 @@ impl Metrics {
         self.fleet.set_pauses(pauses);
     }
 
+    /// Sets `dps_renewal_freeze_until_timestamp_seconds`.
+    pub fn freeze(&self, until: Option<Timestamp>) {
+        self.fleet.set_freeze(until);
+    }
+
     /// Sets `dps_secrets_under_old_keys`.
     pub fn secrets_under_old_keys(&self, secrets: u64) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge needs no more")]

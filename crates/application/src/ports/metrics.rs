@@ -16,6 +16,8 @@ pub enum AcmeWait {
     BackOff,
     /// An operator paused issuance.
     Paused,
+    /// A freeze delays renewals that can wait.
+    Frozen,
 }
 
 impl AcmeWait {
@@ -25,6 +27,7 @@ impl AcmeWait {
             Self::Limit(kind) => kind.label(),
             Self::BackOff => "name_blocked",
             Self::Paused => "issuance_paused",
+            Self::Frozen => "renewal_frozen",
         }
     }
 }

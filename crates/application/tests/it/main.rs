@@ -10,6 +10,7 @@ mod cabinet;
 mod diagnose;
 mod directories;
 mod fleet;
+mod freeze;
 mod http_probe;
 mod jobs;
 mod kept_proofs;

@@ -25,7 +25,7 @@ const LIFETIMES: [Duration; 4] = [
 
 impl World {
     /// A live domain whose certificate lasts so long.
-    async fn with_certificate_for(lifetime: Duration) -> Self {
+    pub(super) async fn with_certificate_for(lifetime: Duration) -> Self {
         let world = Self::with_due_domain().await;
         world.ca.model.issue_for(lifetime);
         world.settle().await;
@@ -33,12 +33,12 @@ impl World {
     }
 
     /// The CA suggests a window from now on, and wants to be asked every so often.
-    fn suggest(&self, start: Timestamp, end: Timestamp, ask_again_after: Duration) {
+    pub(super) fn suggest(&self, start: Timestamp, end: Timestamp, ask_again_after: Duration) {
         let window = SuggestedWindow::new(start, end).unwrap();
         self.ca.model.suggest(window, ask_again_after);
     }
 
-    async fn renew_at(&self) -> Timestamp {
+    pub(super) async fn renew_at(&self) -> Timestamp {
         match self.record().await.phase {
             Phase::Live {
                 next: Next::At(at), ..
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Does what is due, at its own moment, until `end`.
-    async fn live_until(&self, end: Timestamp) {
+    pub(super) async fn live_until(&self, end: Timestamp) {
         loop {
             self.settle().await;
             let now = self.service.now();
@@ -69,13 +69,13 @@ impl World {
     }
 
     /// Makes the next poll to the CA due, and waits for it.
-    async fn poll_now(&self) {
+    pub(super) async fn poll_now(&self) {
         let poll_at = self.renewal_info().await.poll_at;
         self.live_until(poll_at).await;
         self.settle().await;
     }
 
-    fn certificates(&self) -> usize {
+    pub(super) fn certificates(&self) -> usize {
         self.ca.orders_for(HOST)
     }
 
@@ -84,7 +84,7 @@ impl World {
         counters.get(&(name, success)).copied().unwrap_or_default()
     }
 
-    async fn history(&self, kind: EventKind) -> Vec<serde_json::Value> {
+    pub(super) async fn history(&self, kind: EventKind) -> Vec<serde_json::Value> {
         let id = self.record().await.id;
         let events = self.service.store.events(id, 1_000).await.unwrap();
         let of_kind = events.into_iter().filter(|event| event.kind == kind);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_admin_api::{
     Activities, Activity, Cause, Claim, CountGroup, Database, Diagnosis, DiagnosisRow, DnsEvidence,
     Domain, DomainDetail, Domains, EdgeCertificate, EdgeDeployment, Evidence, Explanation, Fleet,
-    HistoryLine, Issuance, Job, JobPreview, Jobs, Key, KnownOrder, Limit, NextStep, Pause,
+    Freeze, HistoryLine, Issuance, Job, JobPreview, Jobs, Key, KnownOrder, Limit, NextStep, Pause,
     PauseScopeName, ProbeEvidence, Queue, Readiness, ReadinessCheck, Removals, Renewal,
     ReplicaState, RunningLease, StatusCount, System, Task, Tenant, TenantDetail, Tenants,
     TouchedLimit, WantedCertificate,
@@ -296,6 +296,7 @@ pub(crate) fn domain(text: &str) -> Domain {
         renewal: Some(Renewal {
             not_after: seconds_ago(-900_000),
             renew_at: Some(seconds_ago(-300_000)),
+            frozen_until: Some(seconds_ago(-200_000)),
             window: SuggestedWindow::new(seconds_ago(-300_000), seconds_ago(-400_000)).ok(),
             explanation_url: Some(format!("https://ca.test/{text}")),
             poll_at: None,
@@ -346,6 +347,7 @@ pub(crate) fn explanation(text: &str) -> Explanation {
         status: domain.status,
         status_since: domain.status_since,
         phase: domain.phase.clone(),
+        freeze: None,
         summary: text.to_owned(),
         responsible: Responsible::Ca,
         code: domain.code,
@@ -628,6 +630,11 @@ pub(crate) fn system(language: Language, text: &str) -> SystemView {
                 id: text.to_owned(),
                 is_current: true,
             }],
+            freeze: Some(Freeze {
+                from: seconds_ago(100_000),
+                until: seconds_ago(-200_000),
+                reason: Some(text.to_owned()),
+            }),
             secrets_under_old_keys: None,
         },
     }

@@ -45,7 +45,7 @@ pub enum Event {
         /// The end of the certificate's validity.
         not_after: Timestamp,
     },
-    /// The CA's renewal window moved the renewal of a live domain to this moment.
+    /// The CA's renewal window, or a freeze, moved the renewal of a live domain to this moment.
     RenewalMoved(Timestamp),
     /// The renewal moment has come, or an operator requested a renewal.
     RenewalDue,

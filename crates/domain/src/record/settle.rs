@@ -93,12 +93,8 @@ fn settle_phase(
                 record.ownership = record.ownership.served(context.now);
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
-            // A due renewal does not bring a name back that moved away; only a DNS check does.
-            let stays_moved_away = match event {
-                Event::RenewalDue => before.phase.is_moved_away(),
-                Event::CertificateEnded => true,
-                _ => false,
-            };
+            let is_as_before = is_as_before(&event, before);
+            let due_now = goes_on_with_its_checks(&event, before).then_some(context.now);
             let is_unconfirmed = matches!(event, Event::ValidationUnconfirmed);
             record.phase = record.phase.apply(event)?;
             let is_unexplained = record
@@ -110,7 +106,7 @@ fn settle_phase(
                     detail: "the certificate ended before it was renewed".into(),
                 });
             }
-            record.attempt = if stays_moved_away {
+            record.attempt = if is_as_before {
                 before.attempt.saturating_sub(1)
             } else {
                 0
@@ -124,9 +120,9 @@ fn settle_phase(
             if is_unconfirmed {
                 record.failed_validations = record.failed_validations.saturating_add(1);
             }
-            record.next_attempt_at = due_after_progress(&record.phase, context);
+            record.next_attempt_at = due_now.or_else(|| due_after_progress(&record.phase, context));
             let explains = still_explains(&record);
-            if !stays_moved_away && !explains {
+            if !is_as_before && !explains {
                 record.last_failure = None;
             }
             if record.phase.is_live() && record.phase.issuance().is_none() {
@@ -176,6 +172,22 @@ fn settle_phase(
     };
     write.webhooks.extend(issued);
     Ok(write)
+}
+
+/// Whether an event is no progress of the domain.
+const fn is_as_before(event: &Event, before: &DomainRecord) -> bool {
+    match event {
+        // A due renewal does not bring a name back that moved away; only a DNS check does.
+        Event::RenewalDue => before.phase.is_moved_away(),
+        Event::RenewalMoved(_) | Event::CertificateEnded => true,
+        _ => false,
+    }
+}
+
+/// Whether a domain that moved away waits for its renewal again. Its checks, which are frequent, go
+/// on.
+const fn goes_on_with_its_checks(event: &Event, before: &DomainRecord) -> bool {
+    matches!(event, Event::RenewalMoved(_)) && before.phase.is_moved_away()
 }
 
 /// Since when the customer's side is waited for. The time that passed since a failure of others,

@@ -717,3 +717,42 @@ fn a_live_domain_that_waits_for_somebody_is_checked_in_the_renewals_own_pass() {
         );
     }
 }
+
+#[test]
+fn a_freeze_moves_a_renewal_and_is_no_progress() {
+    let moved_away = DnsState::MovedAway { since: NOW };
+    let serving = CertificateId::from_uuid(Uuid::from_u128(3));
+    let later = NOW + HOUR * 40;
+    for dns in [DnsState::Here, moved_away] {
+        let before = DomainRecord {
+            attempt: 3,
+            last_failure: Some(Failure::DnsNxdomain {}),
+            ..record(Phase::Live {
+                serving,
+                not_after: NOW + HOUR * 100,
+                dns,
+                next: Next::At(NOW),
+            })
+        };
+        let outcome = Outcome::Moved {
+            event: Event::RenewalMoved(later),
+            kind: EventKind::RenewalFrozen,
+            detail: json!({}),
+        };
+        let after = settled(&before, outcome).record;
+        assert_eq!(after.last_failure, before.last_failure);
+        assert_eq!(after.attempt, 2, "the step cost no attempt");
+        assert_eq!(
+            after.phase.moved_away_since(),
+            before.phase.moved_away_since()
+        );
+        // A live domain is checked daily, and one that moved away goes on with its own checks.
+        let due = if dns == DnsState::Here {
+            NOW + HOUR * 24
+        } else {
+            NOW
+        };
+        assert_eq!(after.next_attempt_at, Some(due));
+        assert!(matches!(after.phase, Phase::Live { next: Next::At(at), .. } if at == later));
+    }
+}

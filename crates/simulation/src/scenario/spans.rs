@@ -91,6 +91,9 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
             return Err(wrong(key, "must be from 1 to 4096".to_owned()));
         }
     }
+    apart("Workers:RenewalFreeze:At", &workers.renewal_freeze, 1)?;
+    let freeze = workers.freeze();
+    freeze.map_err(|fault| wrong("Workers:RenewalFreeze", fault.to_string()))?;
     apart("Ca:Outages:At", &ca.outages, 1)?;
     apart("RenewalInfo:Throttled:At", &renewal_info.throttled, 1)?;
     apart("Edges:Outages:At", &edges.outages, 1)?;

@@ -8,6 +8,7 @@
 
 mod command;
 mod contested;
+mod freeze;
 mod ledger;
 mod outages;
 mod random_operations;

@@ -236,6 +236,7 @@ fn reader(app: &App) -> Reader<'_> {
         store: app.store.as_ref(),
         policy: &app.policy,
         ca: &app.settings.lets_encrypt,
+        now: app.now(),
         warn: &|host, problem| {
             tracing::warn!(domain.hostname = %host, problem, "renewal_info.not_read");
         },

@@ -28,6 +28,7 @@ pub(super) async fn shown(app: &App) -> Result<System, Refusal> {
         replica: &process.replica,
         readiness: process.readiness.document().await,
         key_ids: &process.key_ids,
+        freeze: app.policy.freeze.at(app.now()),
         secrets_under_old_keys: process.metrics.counted_secrets_under_old_keys(),
     };
     Ok(documents::system(app.store.as_ref(), app.now(), parts).await?)

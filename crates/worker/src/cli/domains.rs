@@ -149,9 +149,12 @@ pub async fn show(
 /// When the domain renews, and what the CA says to that.
 fn show_renewal(renewal: &Renewal) -> Result<(), OutputError> {
     outln!("  valid until   {}", renewal.not_after)?;
-    match renewal.renew_at {
-        Some(at) => outln!("  renews at     {at}")?,
-        None => outln!("  renews at     now")?,
+    match (renewal.renew_at, renewal.frozen_until) {
+        (None, _) => outln!("  renews at     now")?,
+        (Some(at), None) => outln!("  renews at     {at}")?,
+        (Some(at), Some(until)) => {
+            outln!("  renews at     {at}, delayed by a freeze until {until}")?;
+        }
     }
     if let Some(window) = renewal.window {
         outln!("  CA suggests   {} to {}", window.start(), window.end())?;

@@ -183,6 +183,10 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
                 format!("{name}__0__URL"),
                 "https://hooks.example".to_owned(),
             ),
+            Value::Array(_) if key == "Workers:Renewal:Freeze" => (
+                format!("{name}__0__FROM"),
+                "2026-12-20T18:00:00Z".to_owned(),
+            ),
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
             }
@@ -424,6 +428,73 @@ fn an_interval_is_the_first_delay_and_no_work_waits_for_it() {
     assert_eq!(poll_interval(&[]), Duration::from_secs(2));
     let quick = [("Workers__HttpProbe__Interval", "300ms")];
     assert_eq!(poll_interval(&quick), Duration::from_millis(300));
+}
+
+#[test]
+fn a_freeze_is_read_from_files_and_variables_and_each_fault_names_its_key_and_remedy() {
+    let freeze = |windows: Value| json!({ "Workers": { "Renewal": { "Freeze": windows } } });
+    let findings = |windows: Value| {
+        let settings = load(&freeze(windows).to_string(), &[]).unwrap();
+        let errors = settings.check(Role::Run).errors.into_iter();
+        let own = errors.filter(|finding| finding.key.starts_with("Workers:Renewal:Freeze"));
+        own.map(|finding| finding.to_string()).collect::<Vec<_>>()
+    };
+    let window = |from: &str, until: &str| json!({ "From": from, "Until": until });
+    let (begins, ends) = ("2026-12-20T18:00:00+01:00", "2027-01-04T08:00:00+01:00");
+    assert_eq!(findings(json!([window(begins, ends)])), [""; 0]);
+    for (windows, key, remedy) in [
+        (
+            json!([window(ends, begins)]),
+            ":0: ",
+            "Until must be after From",
+        ),
+        (
+            json!([window(begins, "2027-02-04T08:00:00Z")]),
+            ":0: ",
+            "must last 31 days at most",
+        ),
+        (
+            json!([
+                window(begins, ends),
+                window("2027-01-04T06:59:59Z", "2027-01-05T00:00:00Z")
+            ]),
+            ":1: ",
+            "join them",
+        ),
+        (json!([{ "From": begins }]), ":0:Until: ", "is missing"),
+        (
+            json!(vec![window(begins, ends); 53]),
+            ": ",
+            "must have 52 at most",
+        ),
+        (
+            json!([{ "From": begins, "Until": ends, "Reason": "x".repeat(201) }]),
+            ":0: ",
+            "shorten it",
+        ),
+    ] {
+        let found = findings(windows);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let begin = format!("Workers:Renewal:Freeze{key}");
+        assert!(
+            found[0].starts_with(&begin) && found[0].contains(remedy),
+            "{found:?}"
+        );
+    }
+    let unread = freeze(json!([window("2026-12-20", ends)])).to_string();
+    let error = load(&unread, &[]).unwrap_err();
+    assert!(error.contains("offset from UTC"), "{error}");
+
+    let settings = usable(&[
+        ("Workers__Renewal__Freeze__0__From", begins),
+        ("Workers__Renewal__Freeze__0__Until", ends),
+        ("Workers__Renewal__Freeze__0__Reason", "year's end"),
+    ]);
+    let policy = settings.policy();
+    let window = policy.freeze.at("2026-12-20T17:00:00Z".parse().unwrap());
+    let window = window.expect("it begins at its own time of day");
+    assert_eq!(window.until, "2027-01-04T07:00:00Z".parse().unwrap());
+    assert_eq!(window.reason.as_deref(), Some("year's end"));
 }
 
 #[test]

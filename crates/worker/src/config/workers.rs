@@ -2,6 +2,7 @@
 
 mod edge_address;
 mod edge_reconcile;
+mod freeze;
 mod lanes;
 mod shares;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use edge_address::EdgeAddress;
 pub use edge_reconcile::EdgeReconcile;
+use freeze::FreezeWindow;
 pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Recheck, Removal, Renewal};
 pub use shares::Shares;
 
@@ -89,6 +91,7 @@ impl Workers {
                 acme.max_backoff,
                 self.renewal.concurrency,
             ),
+            freeze: self.renewal.freeze(),
             recheck: lane(
                 self.recheck.interval,
                 self.recheck.interval,

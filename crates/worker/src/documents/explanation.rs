@@ -1,16 +1,17 @@
 //! The document that explains where a domain stands.
 
 use dps_admin_api::{
-    DnsEvidence, EdgeCertificate, Evidence, Explanation, KnownOrder, NextStep, ProbeEvidence,
-    RunningLease, TouchedLimit, WantedCertificate,
+    DnsEvidence, EdgeCertificate, Evidence, Explanation, Freeze, KnownOrder, NextStep,
+    ProbeEvidence, RunningLease, TouchedLimit, WantedCertificate,
 };
 use dps_application::Policy;
 use dps_application::operator::explain::{self, EdgePresentation, OrderLimit, StoredDetails};
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{StoreError, StoredCertificate};
-use dps_domain::explain::{Answer, next_step, remedy, responsible, step_in_words, summary};
+use dps_domain::explain::{Answer, frozen, next_step, remedy, responsible, step_in_words, summary};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::record::ledger::OrderLimits;
+use dps_domain::renewal::freeze::{FreezeWindow, Frozen};
 use dps_domain::{Failure, Hostname, Timestamp};
 
 use super::status_since;
@@ -33,13 +34,18 @@ pub async fn explanation(
         return Ok(None);
     };
     let status_since = status_since(store, &stored.record).await?;
-    Ok(Some(document(&stored, status_since, settings, now)))
+    Ok(Some(document(
+        &stored,
+        status_since,
+        (settings, policy),
+        now,
+    )))
 }
 
 fn document(
     stored: &StoredDetails,
     status_since: Option<Timestamp>,
-    settings: &Settings,
+    (settings, policy): (&Settings, &Policy),
     now: Timestamp,
 ) -> Explanation {
     let StoredDetails {
@@ -50,6 +56,7 @@ fn document(
     } = stored;
     let failure = record.last_failure.as_ref();
     let step = next_step(record, now);
+    let delayed = frozen(record, &policy.freeze, now);
     let fingerprint = wanted
         .as_ref()
         .map(|wanted| wanted.certificate.details.fingerprint.as_str());
@@ -72,7 +79,7 @@ fn document(
         status: record.phase.status(),
         status_since,
         phase: record.phase.name().into(),
-        summary: summary(record, pauses, now),
+        summary: summary(record, pauses, &policy.freeze, now),
         responsible: responsible(record, pauses, now),
         code: failure.map(Failure::code),
         message: stored.message.clone(),
@@ -82,6 +89,7 @@ fn document(
             summary: step_in_words(&step.action, pauses).to_owned(),
             at: step.at,
         },
+        freeze: delayed.map(|delayed| freeze(delayed.window)),
         evidence: evidence(stored),
         limits: stored.limits.iter().map(|of| limit(of, now)).collect(),
         lease: stored.lease.clone().map(|lease| RunningLease {
@@ -100,7 +108,7 @@ fn document(
             .collect(),
         certificate: wanted
             .as_ref()
-            .map(|wanted| certificate(wanted, &record.phase)),
+            .map(|wanted| certificate(wanted, &record.phase, delayed)),
         edges: stored.edges.iter().filter(takes_part).map(edge).collect(),
     }
 }
@@ -136,11 +144,24 @@ fn limit(of: &OrderLimit, now: Timestamp) -> TouchedLimit {
     }
 }
 
-fn certificate(wanted: &StoredCertificate, phase: &Phase) -> WantedCertificate {
+/// A window of the freeze.
+pub(super) fn freeze(window: &FreezeWindow) -> Freeze {
+    Freeze {
+        from: window.from,
+        until: window.until,
+        reason: window.reason.clone(),
+    }
+}
+
+fn certificate(
+    wanted: &StoredCertificate,
+    phase: &Phase,
+    delayed: Option<Frozen<'_>>,
+) -> WantedCertificate {
     let renew_at = match phase {
         Phase::Live {
             next: Next::At(at), ..
-        } => Some(*at),
+        } => Some(delayed.map_or(*at, |delayed| delayed.begins_at)),
         _ => None,
     };
     let certificate = &wanted.certificate;

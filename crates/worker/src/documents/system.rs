@@ -7,6 +7,9 @@ use dps_application::ports::CertificateStore;
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
+use dps_domain::renewal::freeze::FreezeWindow;
+
+use super::explanation;
 
 /// Replicas and tasks of a document at most.
 const MOST: u32 = 1_000;
@@ -24,6 +27,8 @@ pub struct SystemParts<'a> {
     pub readiness: Readiness,
     /// The key-encryption keys, the current one first.
     pub key_ids: &'a [String],
+    /// The freeze of renewals in force.
+    pub freeze: Option<&'a FreezeWindow>,
     /// Private keys under older ones, as last counted.
     pub secrets_under_old_keys: Option<u64>,
 }
@@ -53,6 +58,7 @@ pub async fn system(
             kind: database.kind.into(),
             migration: database.migration,
         },
+        freeze: parts.freeze.map(explanation::freeze),
         tasks: tasks.collect(),
         queues: queues(store).await?,
         reports: store.outbox_count(MOST_COUNTED).await?,

@@ -7,6 +7,7 @@ use dps_application::Service;
 use dps_application::ports::store::StoreError;
 use dps_application::rotation::OldSecrets;
 use dps_application::survey::{self, Surveyor};
+use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, BucketUse, Endpoint, LimitKind};
 use dps_host::mutual_tls::ClientTls;
@@ -36,6 +37,7 @@ pub(super) async fn refresh(
         uses: BTreeMap::new(),
         surveyor: Surveyor::default(),
         old_secrets: OldSecrets::default(),
+        frozen_until: None,
     };
     loop {
         // First, so that an outage of the store does not stop them.
@@ -58,17 +60,38 @@ struct Gauges {
     uses: BTreeMap<LimitKind, BucketUse>,
     surveyor: Surveyor,
     old_secrets: OldSecrets,
+    /// The end of the freeze that was logged last; `None` while there is none.
+    frozen_until: Option<Timestamp>,
 }
 
 impl Gauges {
     /// Sets the gauges of what this process knows by itself.
-    fn show_known(&self, agent_tls: Option<&ClientTls>) {
+    fn show_known(&mut self, agent_tls: Option<&ClientTls>) {
+        self.show_freeze();
         let (service, gauges) = (&self.service, &self.metrics);
         gauges.resolvers(&service.resolvers.status());
         gauges.cabinet(&service.cabinet_health.status());
         if let Some(tls) = agent_tls {
             gauges.agent_tls_not_after(tls.state().expires_at);
         }
+    }
+
+    /// Shows the freeze of renewals in force, and logs its beginning and its end once.
+    fn show_freeze(&mut self) {
+        let (policy, now) = (&self.service.policy, self.service.now());
+        let window = policy.freeze.at(now);
+        let until = window.map(|window| window.until);
+        self.metrics.freeze(until);
+        if until == self.frozen_until {
+            return;
+        }
+        match window {
+            Some(window) => {
+                tracing::warn!(until = %window.until, reason = window.reason, "renewals.frozen");
+            }
+            None => tracing::info!("renewals.unfrozen"),
+        }
+        self.frozen_until = until;
     }
 
     /// Sets the gauges of what the store knows. The first call writes, so that a store which can

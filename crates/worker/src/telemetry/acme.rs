@@ -82,7 +82,7 @@ impl AcmeMetrics {
         let waits = LimitKind::ALL.map(AcmeWait::Limit);
         for wait in waits
             .into_iter()
-            .chain([AcmeWait::BackOff, AcmeWait::Paused])
+            .chain([AcmeWait::BackOff, AcmeWait::Paused, AcmeWait::Frozen])
         {
             drop(metrics.waits.get_or_create(&[("limit", wait.label())]));
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use dps_application::ports::fleet_view::FleetCounts;
 use dps_domain::action::ActionScope;
 use dps_domain::pause::Pause;
-use dps_domain::{FailureCode, Status};
+use dps_domain::{FailureCode, Status, Timestamp};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -22,6 +22,7 @@ pub(super) struct FleetMetrics {
     failures: ByWord,
     paused: ByWord,
     pauses: ByWord,
+    freeze_until: Gauge<f64, AtomicU64>,
     counted_at: Gauge<f64, AtomicU64>,
 }
 
@@ -32,6 +33,7 @@ impl FleetMetrics {
             failures: ByWord::default(),
             paused: ByWord::default(),
             pauses: ByWord::default(),
+            freeze_until: Gauge::default(),
             counted_at: Gauge::default(),
         };
         metrics.counted_at.set(f64::NAN);
@@ -54,6 +56,11 @@ impl FleetMetrics {
             "dps_issuance_pauses",
             "Pauses of issuance in force, by what they cover; counted up to 1000",
             metrics.pauses.clone(),
+        );
+        registry.register(
+            "dps_renewal_freeze_until_timestamp_seconds",
+            "End of the freeze of renewals in force, as a UNIX time; 0 without one",
+            metrics.freeze_until.clone(),
         );
         registry.register(
             "dps_domains_counted_timestamp_seconds",
@@ -100,6 +107,11 @@ impl FleetMetrics {
         self.counted_at.set(unix_seconds(counted.counted_at));
     }
 
+    /// Shows the end of the freeze in force.
+    pub(super) fn set_freeze(&self, until: Option<Timestamp>) {
+        self.freeze_until.set(until.map_or(0.0, unix_seconds));
+    }
+
     /// Shows the number of pauses of each scope.
     pub(super) fn set_pauses(&self, pauses: &[Pause]) {
         for scope in [ActionScope::All, ActionScope::Tenant, ActionScope::Domain] {
@@ -112,7 +124,6 @@ impl FleetMetrics {
 
 #[cfg(test)]
 mod tests {
-    use dps_domain::Timestamp;
     use dps_domain::failure::Actor;
     use dps_domain::fleet::{DomainState, StateCount};
     use prometheus_client::encoding::text::encode;
@@ -152,6 +163,11 @@ mod tests {
         ] {
             let text = shown();
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        for (until, line) in [(Some(counted_at), "1800000000.0"), (None, "0.0")] {
+            metrics.set_freeze(until);
+            let line = format!("dps_renewal_freeze_until_timestamp_seconds {line}\n");
+            assert!(shown().contains(&line), "{line}");
         }
         let counts = vec![];
         metrics.set(&FleetCounts { counted_at, counts });

@@ -52,7 +52,7 @@ const MAX: Scope = Fleet("`max`");
 const EACH: Scope = Process("by `instance`");
 
 /// In the order of the document.
-const METRICS: [(&str, &str, Scope); 57] = [
+const METRICS: [(&str, &str, Scope); 58] = [
     ("domain_verification_total", "`result`", SUM),
     ("acme_issuance_total", "`result`", SUM),
     ("renewal_total", "`result`", SUM),
@@ -61,6 +61,7 @@ const METRICS: [(&str, &str, Scope); 57] = [
     ("dps_failures", "`code`", MAX),
     ("dps_paused_domains", "`order`", MAX),
     ("dps_issuance_pauses", "`scope`", MAX),
+    ("dps_renewal_freeze_until_timestamp_seconds", "", EACH),
     ("dps_domains_counted_timestamp_seconds", "", MAX),
     (
         "dps_certificate_remaining_ratio",

@@ -63,6 +63,7 @@ impl<'a, S: CertificateStore> StoreCalls<'a, S> {
             store: self.store,
             policy: &self.policy,
             ca: &self.settings.lets_encrypt,
+            now: now(),
             warn: &|host, problem| {
                 eprintln!("{host}: the renewal information cannot be read: {problem}");
             },

@@ -9,12 +9,13 @@ use dps_domain::cdn::ProxyPolicy;
 use dps_domain::name_rules::PUBLIC_TARGET;
 use dps_domain::ownership::RequireProof;
 use dps_domain::policy::{MovePolicy, ProbeMode, ProbePolicy, Vantage};
+use dps_domain::renewal::freeze::RenewalFreeze;
 use dps_host::HumanDuration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
-use super::EdgeAddress;
+use super::{EdgeAddress, FreezeWindow, freeze};
 
 const DAY: u64 = 24 * 3600;
 /// Bound of `ForbiddenNetworks` and `ProxyNetworks`: each is compared with every address.
@@ -104,6 +105,9 @@ pub struct Renewal {
     /// Permits that this worker adds to the pool for work at the CA, 1 to 1,024. `Workers:Shares`
     /// divides the pool.
     pub concurrency: u32,
+    /// Windows in which no renewal begins that can wait, at most 52. None is delayed until it is
+    /// urgent.
+    pub freeze: Vec<FreezeWindow>,
 }
 
 /// Checks whether live domains still point to us.
@@ -221,6 +225,7 @@ impl Default for Renewal {
         Self {
             interval: lane.interval.into(),
             concurrency: count(lane.concurrency),
+            freeze: Vec::new(),
         }
     }
 }
@@ -382,9 +387,15 @@ impl AcmeIssuance {
 }
 
 impl Renewal {
+    /// Returns the windows in which no renewal begins that can wait.
+    pub(super) fn freeze(&self) -> RenewalFreeze {
+        freeze::freeze(&self.freeze)
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
         check_interval(report, "Workers:Renewal", self.interval);
         check_concurrency(report, "Workers:Renewal", self.concurrency);
+        freeze::check(&self.freeze, report);
     }
 }
 
