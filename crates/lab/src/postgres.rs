@@ -219,6 +219,14 @@ impl Postgres {
     /// # Errors
     /// As [`Self::start`].
     pub async fn restart(&mut self) -> Result<(), LabError> {
+        self.server.kill()?;
+        // A killed server leaves processes, which hold its memory until they notice. A new server
+        // refuses to start beside them.
+        let left = "the last process of the killed server ends";
+        wait::until(left, START_BOUND, || async {
+            (!self.directory.is_in_use()).then_some(())
+        })
+        .await?;
         self.server.restart()?;
         wait_until_answering(&mut self.server, &self.binaries, self.port).await
     }

@@ -43,6 +43,16 @@ impl ClusterDirectory {
         self.0.join("data")
     }
 
+    /// Whether a process works in the data directory, as every process of a server does.
+    pub(super) fn is_in_use(&self) -> bool {
+        let data = self.data();
+        let works_there = |process: std::fs::DirEntry| {
+            let directory = std::fs::read_link(process.path().join("cwd"));
+            directory.is_ok_and(|directory| directory == data)
+        };
+        std::fs::read_dir("/proc").is_ok_and(|all| all.flatten().any(works_there))
+    }
+
     pub(super) fn log(&self) -> PathBuf {
         self.0.join("postgres.log")
     }
